@@ -1,0 +1,95 @@
+"""The schema of every table that crosses a stage, and the check that each reader and writer makes."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+TASKS = ("t2i", "i2i")
+SPLITS = ("train", "heldout")
+TEXT_KINDS = ("original", "structured", "detailed", "concise", "user_like")
+LANGS = ("en", "zh")
+
+RECORDS: Mapping[str, pl.DataType] = {
+    "record_id": pl.String(),  # hash of (corpus, path)
+    "path": pl.String(),  # inside the corpus
+    "image_id": pl.String(),  # null where the file is unreadable
+    "error": pl.String(),  # why it is unreadable, else null
+    "bytes": pl.Int64(),
+    "corpus": pl.String(),
+    "license": pl.String(),
+    "url": pl.String(),
+    "group_id": pl.String(),  # what shares pixels shares a group; splits never cut one
+    "split": pl.Enum(SPLITS),
+    "batch": pl.String(),
+}
+
+ORIGIN = pl.Struct(
+    {
+        "engine": pl.String(),  # a corpus, or the production engine that made the sample
+        "template": pl.String(),  # or expert; null for a corpus
+        "parameters": pl.String(),  # JSON
+        "seed": pl.Int64(),
+        "parents": pl.List(pl.String()),  # samples that this one was made from
+    }
+)
+
+SAMPLES: Mapping[str, pl.DataType] = {
+    "sample_id": pl.String(),
+    "group_id": pl.String(),
+    "split": pl.Enum(SPLITS),
+    "task": pl.Enum(TASKS),
+    "category": pl.String(),  # report 2.1, or a REDEdit category
+    "subcategory": pl.String(),
+    "source_ids": pl.List(pl.String()),
+    "target_id": pl.String(),
+    "origin": ORIGIN,
+    "license": pl.String(),
+}
+
+TEXTS: Mapping[str, pl.DataType] = {
+    "text_id": pl.String(),
+    "sample_id": pl.String(),
+    "kind": pl.Enum(TEXT_KINDS),
+    "lang": pl.Enum(LANGS),
+    "text": pl.String(),
+    "model": pl.String(),  # `corpus`, `template`, or the captioner's id
+    "prompt_version": pl.Int64(),
+    "seed": pl.Int64(),
+    "parent_text_id": pl.String(),
+}
+
+VERDICTS: Mapping[str, pl.DataType] = {
+    "id": pl.String(),
+    "stage": pl.String(),
+    "kept": pl.Boolean(),
+    "rule": pl.String(),  # the rule that decided, null where kept
+    "value": pl.Float64(),
+    "threshold": pl.Float64(),
+}
+
+
+class SchemaError(ValueError):
+    """A table does not have the columns that its name promises."""
+
+
+def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], table: str) -> pl.DataFrame:
+    """Returns the frame with its columns in the order and types of `schema`.
+
+    Raises:
+        SchemaError: a column is missing, unknown, or holds values that its type cannot take.
+    """
+    missing = [name for name in schema if name not in frame.columns]
+    unknown = [name for name in frame.columns if name not in schema]
+    if missing or unknown:
+        raise SchemaError(
+            f"{table}: missing columns {missing}, unknown columns {unknown}. Expected exactly {list(schema)}."
+        )
+    try:
+        return frame.select(pl.col(name).cast(dtype, strict=True) for name, dtype in schema.items())
+    except pl.exceptions.PolarsError as error:
+        raise SchemaError(f"{table}: a value does not fit its column: {error}") from error
+
+
+def empty(schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Returns a table with these columns and no rows."""
+    return pl.DataFrame(schema=dict(schema))
