@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import TypeVar
 
-from assets.engine.progress import Progress
+from assets.engine.progress import Progress, tracked
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
@@ -27,11 +27,9 @@ def map_shards(
     The function must be importable, idempotent and safe to retry: it looks for what is done and skips it.
     An exception in a worker is raised here, and the shards not yet begun are given up.
     """
-    progress(what, 0, len(shards))
     if workers <= 1 or len(shards) <= 1:
-        return [
-            _reported(function, shard, done, shards, what, progress) for done, shard in enumerate(shards, 1)
-        ]
+        return [function(shard) for shard in tracked(shards, len(shards), what, progress)]
+    progress(what, 0, len(shards))
     results: dict[int, Result] = {}
     context = get_context("spawn")  # a fork of a process with threads, such as Dagster's, may deadlock
     with ProcessPoolExecutor(min(workers, len(shards)), context, initializer=limit_threads) as pool:
@@ -53,16 +51,3 @@ def limit_threads() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-
-
-def _reported(
-    function: Callable[[Shard], Result],
-    shard: Shard,
-    done: int,
-    shards: Sequence[Shard],
-    what: str,
-    progress: Progress,
-) -> Result:
-    result = function(shard)
-    progress(what, done, len(shards))
-    return result

@@ -1,0 +1,29 @@
+"""What the tests share: a lake in a temporary folder and the way to real test material."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from assets.lake.lake import Lake
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Finds real test material by its path; the test skips where that material is missing."""
+    folder = Path(os.environ.get("EMBERLINE_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+
+    def find(path: str) -> Path:
+        if not (folder / path).exists():
+            pytest.skip(f"needs {path} from the folder of real test material (EMBERLINE_TEST_DATA)")
+        return folder / path
+
+    return find
