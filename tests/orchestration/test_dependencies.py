@@ -1,0 +1,17 @@
+"""Dagster and DVC meet in antlr; a wrong resolution breaks every selection string without a word from pip."""
+
+import dagster as dg
+
+
+def test_dagster_reads_selection_strings():
+    selection = dg.AssetSelection.from_string('group:"training" or key:"deduped"+')
+    assert selection is not None
+
+
+def test_dvc_reads_hydra_overrides(tmp_path):
+    from dvc.utils.hydra import apply_overrides
+
+    params = tmp_path / "params.yaml"
+    params.write_text("seed: 1\n")
+    apply_overrides(params, ["seed=2"])
+    assert "seed: 2" in params.read_text()
