@@ -30,7 +30,9 @@ class RunConsole(logging.Handler):
         self._current: tuple[str, float] | None = None
         self._activity = ""
         self._begin = self._last_line = time.monotonic()
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._live: Live | None = None
+        if console.is_terminal:
+            self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> "RunConsole":
         if self._live is not None:
@@ -49,7 +51,7 @@ class RunConsole(logging.Handler):
         if kind == "STEP_START" and step in self._expected:
             self._start(step)
         elif kind in ("STEP_SUCCESS", "STEP_FAILURE") and self._current and self._current[0] == step:
-            self._finish(step, kind == "STEP_SUCCESS")
+            self._finish(kind == "STEP_SUCCESS")
         elif record.levelno >= logging.WARNING and event is None:
             self._console.print(Text(record.getMessage(), style="yellow"))
 
@@ -78,9 +80,10 @@ class RunConsole(logging.Handler):
         self._activity = ""
         self._show()
 
-    def _finish(self, step: str, succeeded: bool) -> None:
+    def _finish(self, succeeded: bool) -> None:
         assert self._current is not None
-        took = time.monotonic() - self._current[1]
+        step, begin = self._current
+        took = time.monotonic() - begin
         self._took[step] = took
         self._current = None
         mark, style = ("done", "green") if succeeded else ("FAILED", "red")
@@ -108,4 +111,3 @@ def clock(seconds: float) -> str:
     whole = round(seconds)
     hours, minutes = whole // 3600, whole % 3600 // 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
-

@@ -90,7 +90,9 @@ def test_an_image_shard_follows_the_hugging_face_convention(lake: Lake):
     metadata = file.schema_arrow.metadata
     assert metadata is not None
     assert b'"image": {"_type": "Image"}' in metadata[b"huggingface"]
-    column = {file.metadata.row_group(0).column(i).path_in_schema: i for i in range(file.metadata.num_columns)}
+    column = {
+        file.metadata.row_group(0).column(i).path_in_schema: i for i in range(file.metadata.num_columns)
+    }
     assert file.metadata.row_group(0).column(column["image.bytes"]).compression == "UNCOMPRESSED"
 
 

@@ -1,0 +1,125 @@
+"""The whole life of one image or sample, from its file to the checkpoints that saw it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+
+from assets.lake.images import read_image_table
+from assets.lake.lake import Lake
+from assets.lake.schemas import RECORDS, SAMPLES, TEXTS, VERDICTS
+
+Life = dict[str, Any]
+
+
+class UnknownIdError(LookupError):
+    """No image, record or sample of this lake has the id."""
+
+
+def explain(lake: Lake, wanted: str) -> Life:
+    """Returns what is known of an image id, a sample id, a record id or a record's path.
+
+    The first digits of an id are enough where they are unambiguous.
+
+    Raises:
+        UnknownIdError: nothing, or more than one thing, answers to `wanted`.
+    """
+    records = lake.read_tables("records", RECORDS)
+    samples = lake.read_tables("samples", SAMPLES)
+    images = read_image_table(lake, lake.list("images", ".parquet")).unique("image_id")
+    by_path = records.filter(pl.col("path") == wanted)
+    if by_path.height:
+        found = set(by_path.select(pl.coalesce("image_id", "record_id")).to_series().to_list())
+    else:
+        ids = pl.concat([records["record_id"], images["image_id"], samples["sample_id"]])
+        found = set(ids.filter(ids.str.starts_with(wanted)).to_list())
+    if len(found) != 1:
+        raise UnknownIdError(_no_single_answer(wanted, sorted(found)))
+    identifier = str(found.pop())
+    if samples.filter(pl.col("sample_id") == identifier).height:
+        return _life_of_sample(lake, identifier, samples)
+    return _life_of_image(lake, identifier, records, samples, images)
+
+
+def _life_of_image(
+    lake: Lake, identifier: str, records: pl.DataFrame, samples: pl.DataFrame, images: pl.DataFrame
+) -> Life:
+    own = records.filter((pl.col("image_id") == identifier) | (pl.col("record_id") == identifier))
+    image_ids = own["image_id"].drop_nulls().unique().to_list() or [identifier]
+    image_id = image_ids[0]
+    used = samples.filter(
+        pl.col("source_ids").list.contains(image_id) | (pl.col("target_id") == image_id)
+    ).sort("sample_id")
+    is_own = pl.col("record_id").is_in(own["record_id"].to_list())
+    return {
+        "image_id": image_id,
+        "files": own.drop("image_id").to_dicts(),
+        "planted": _rows(lake, "corpora/truth.parquet", is_own),
+        "stored": images.filter(pl.col("image_id") == image_id).to_dicts(),
+        "measures": _measures(lake, image_id),
+        "verdicts": _verdicts(lake, image_id),
+        "samples": [_role(row, image_id) for row in used.iter_rows(named=True)],
+    }
+
+
+def _life_of_sample(lake: Lake, sample_id: str, samples: pl.DataFrame) -> Life:
+    row = samples.row(by_predicate=pl.col("sample_id") == sample_id, named=True)
+    texts = lake.read_tables("texts", TEXTS).filter(pl.col("sample_id") == sample_id)
+    made_of_it = samples.filter(pl.col("origin").struct.field("parents").list.contains(sample_id))
+    is_this = pl.col("sample_id") == sample_id
+    mixtures = [name for name in _stems(lake, "mixtures") if _rows(lake, f"mixtures/{name}.parquet", is_this)]
+    seen = {name: _rows(lake, f"training/{name}/seen.parquet", is_this) for name in _stages(lake)}
+    return {
+        **row,
+        "texts": texts.select("kind", "lang", "text", "model").sort("kind", "lang", "text").to_dicts(),
+        "measures": _measures(lake, sample_id),
+        "verdicts": _verdicts(lake, sample_id),
+        "made_of_it": made_of_it["sample_id"].sort().to_list(),
+        "mixtures": mixtures,
+        "seen_by": [{"stage": name, **rows[0]} for name, rows in seen.items() if rows],
+    }
+
+
+def _role(row: Life, image_id: str) -> Life:
+    role = "target" if row["target_id"] == image_id else "source"
+    template = row["origin"]["template"]
+    return {"sample_id": row["sample_id"], "role": role, "task": row["task"], "template": template}
+
+
+def _measures(lake: Lake, identifier: str) -> Life:
+    found: Life = {}
+    for path in lake.list("measures", ".parquet"):
+        rows = _rows(lake, path, pl.col("id") == identifier)
+        if rows:
+            name = path.split("/")[1]
+            found[name] = {key: value for key, value in rows[0].items() if key != "id" and value is not None}
+    return found
+
+
+def _verdicts(lake: Lake, identifier: str) -> list[Life]:
+    paths = lake.list("verdicts", ".parquet")
+    tables = (lake.read_table(path, VERDICTS).filter(pl.col("id") == identifier) for path in paths)
+    return [row for table in tables for row in table.drop("id").to_dicts()]
+
+
+def _rows(lake: Lake, path: str, predicate: pl.Expr) -> list[Life]:
+    return lake.read_table(path).filter(predicate).to_dicts() if lake.exists(path) else []
+
+
+def _stems(lake: Lake, folder: str) -> list[str]:
+    return [path.split("/")[-1].removesuffix(".parquet") for path in lake.list(folder, ".parquet")]
+
+
+def _stages(lake: Lake) -> list[str]:
+    return [path.split("/")[1] for path in lake.list("training", "seen.parquet")]
+
+
+def _no_single_answer(wanted: str, found: Iterable[str]) -> str:
+    several = list(found)
+    if several:
+        shown = ", ".join(several[:5])
+        return f"{wanted} could be any of {len(several)} things: {shown}. Write more of the id."
+    return (
+        f"Nothing here is called {wanted}. Give an image id, a sample id, a record id or a file's path "
+        "inside its corpus; `emberline status` shows what this home holds."
+    )

@@ -1,0 +1,90 @@
+"""The web pages: Dagster's with its daemon, and MLflow's, for one profile's home."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestration.instance import QUIET, dagster_home
+
+STOP_SECONDS = 10.0
+
+
+class ServerStoppedError(RuntimeError):
+    """One of the servers ended by itself."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server: its name, its command, and where it can be seen (None: nowhere)."""
+
+    name: str
+    command: tuple[str, ...]
+    url: str | None
+
+
+def servers(home: Path, host: str, dagster_port: int, mlflow_port: int) -> list[Server]:
+    """Returns the three servers of a home. Bind `host` to loopback unless something guards the port."""
+    python = sys.executable
+    location = ("-m", "orchestration.definitions")
+    store = home / "mlflow"
+    store.mkdir(parents=True, exist_ok=True)
+    mlflow = (python, "-m", "mlflow", "server", "--host", host, "--port", str(mlflow_port), "--workers", "1")
+    mlflow += ("--backend-store-uri", f"sqlite:///{store / 'mlflow.db'}")
+    mlflow += ("--artifacts-destination", str(store / "artifacts"))
+    webserver = (python, "-m", "dagster_webserver", "--host", host, "--port", str(dagster_port), *location)
+    return [
+        Server("dagster", webserver, f"http://{host}:{dagster_port}"),
+        Server("dagster-daemon", (python, "-m", "dagster._daemon", "run", *location), None),
+        Server("mlflow", mlflow, f"http://{host}:{mlflow_port}"),
+    ]
+
+
+def serve(home: Path, profile: Path, started: list[Server]) -> None:
+    """Runs the servers until Ctrl-C or SIGTERM, then ends them; each writes to `logs/NAME.log`.
+
+    Raises:
+        ServerStoppedError: one of them ended by itself; the message names its log.
+    """
+    logs = home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, **QUIET, "DAGSTER_HOME": str(dagster_home(home))}
+    environment |= {"EMBERLINE_PROFILE": str(profile), "EMBERLINE_HOME": str(home)}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for server in started:
+            with (logs / f"{server.name}.log").open("wb") as log:
+                processes[server.name] = subprocess.Popen(
+                    server.command, env=environment, stdout=log, stderr=subprocess.STDOUT
+                )
+        _wait(processes, logs)
+    except KeyboardInterrupt:
+        return
+    finally:
+        _stop(list(processes.values()))
+
+
+def _wait(processes: dict[str, subprocess.Popen[bytes]], logs: Path) -> None:
+    while True:
+        for name, process in processes.items():
+            if process.poll() is not None:
+                raise ServerStoppedError(
+                    f"{name} ended with code {process.returncode}; {logs / name}.log says why."
+                )
+        time.sleep(0.5)
+
+
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
