@@ -33,16 +33,18 @@ class Measure:
     Attributes:
         name: also the folder of its tables and its prefix in rules, as in `photometric.sharpness`.
         version: raised when a value would change; a learned measure uses the digest of its weights.
-        long_side: pixels of the longer side that `run` is given (never enlarged).
+        long_side: pixels of the longer side that `run` is given (never enlarged), or None where it reads
+            the bytes of the files instead, whether they decode or not.
         columns: names and types of what it measures.
-        run: from a batch of (H, W, 3) uint8 images to one row each; a row `{"error": reason}` is allowed.
+        run: from a batch of (H, W, 3) uint8 images, or of files, to one row each; a row
+            `{"error": reason}` is allowed.
     """
 
     name: str
     version: str
-    long_side: int
+    long_side: int | None
     columns: Mapping[str, pl.DataType]
-    run: Callable[[Sequence[np.ndarray]], list[Row]]
+    run: Callable[[Sequence[Any]], list[Row]]
 
     @property
     def folder(self) -> str:
@@ -50,8 +52,8 @@ class Measure:
         return f"measures/{self.name}@{self.version}"
 
 
-def each(measure_one: Callable[[np.ndarray], Row]) -> Callable[[Sequence[np.ndarray]], list[Row]]:
-    """Returns a batch function that measures one image at a time; an image it fails on gets the reason."""
+def each(measure_one: Callable[[Any], Row]) -> Callable[[Sequence[Any]], list[Row]]:
+    """Returns a batch function that measures one image, or file, at a time; one it fails on gets the reason."""
     return partial(_run_each, measure_one)
 
 
@@ -76,7 +78,8 @@ def measure_shard(lake: Lake, measures: Sequence[Measure], shard: str) -> list[s
         decoded = [_decoded(data) for _, data in batch]
         for measure in missing:
             start = time.monotonic()
-            for (image_id, _), row in zip(batch, _measured(measure, decoded), strict=True):
+            measured = _measured(measure, batch, decoded)
+            for (image_id, _), row in zip(batch, measured, strict=True):
                 rows[measure.name].append({"id": image_id, **row})
             seconds[measure.name] += time.monotonic() - start
     for measure in missing:
@@ -110,7 +113,7 @@ def read_ledger(lake: Lake) -> pl.DataFrame:
     return pl.DataFrame(entries, schema={**schema, "rows": pl.Int64(), "seconds": pl.Float64()})
 
 
-def _run_each(measure_one: Callable[[np.ndarray], Row], images: Sequence[np.ndarray]) -> list[Row]:
+def _run_each(measure_one: Callable[[Any], Row], images: Sequence[Any]) -> list[Row]:
     rows: list[Row] = []
     for image in images:
         try:
@@ -120,7 +123,14 @@ def _run_each(measure_one: Callable[[np.ndarray], Row], images: Sequence[np.ndar
     return rows
 
 
-def _measured(measure: Measure, decoded: Sequence[np.ndarray | UnreadableImageError]) -> Iterator[Row]:
+def _measured(
+    measure: Measure,
+    batch: Sequence[tuple[str, bytes]],
+    decoded: Sequence[np.ndarray | UnreadableImageError],
+) -> Iterator[Row]:
+    if measure.long_side is None:
+        yield from measure.run([data for _, data in batch])
+        return
     images = [shrink(image, measure.long_side) for image in decoded if isinstance(image, np.ndarray)]
     measured = iter(measure.run(images))
     for image in decoded:
