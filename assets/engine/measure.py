@@ -53,7 +53,7 @@ class Measure:
 
 
 def each(measure_one: Callable[[Any], Row]) -> Callable[[Sequence[Any]], list[Row]]:
-    """Returns a batch function that measures one image, or file, at a time; one it fails on gets the reason."""
+    """Returns a batch function that measures one image, or file, at a time; if it fails, the row says why."""
     return partial(_run_each, measure_one)
 
 
