@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+from toy_pipeline import picture, save_toy_pipeline
+
+from models.pipeline import EmberlineEditPipeline
+from models.pixels import cover_crop
+from models.seeding import torch_generator
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory) -> EmberlineEditPipeline:
+    folder = save_toy_pipeline(tmp_path_factory.mktemp("pipeline") / "toy")
+    return DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)
+
+
+@pytest.fixture
+def constant_velocity(pipeline):
+    """The transformer answers one everywhere, whatever it is asked."""
+    head = pipeline.transformer.proj_out
+    kept = {name: tensor.clone() for name, tensor in head.state_dict().items()}
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.fill_(1.0)
+    yield
+    head.load_state_dict(kept)
+
+
+def test_a_constant_velocity_moves_the_noise_by_exactly_that_much(pipeline, constant_velocity):
+    latents = pipeline(
+        picture(1), "make it darker", generator=torch_generator(0, "noise", "a"), output_type="latent"
+    ).images
+    noise = torch.randn(16, 8, 8, generator=torch_generator(0, "noise", "a"))
+    torch.testing.assert_close(latents[0], noise - 1.0)
+
+
+def test_the_picture_is_the_decoded_latent(pipeline):
+    def edited(output_type):
+        noise = torch_generator(0, "n")
+        return pipeline(picture(1), "make it darker", generator=noise, output_type=output_type).images
+
+    decoded = pipeline.codec.decode(edited("latent"))[0].clamp(-1, 1)
+    expected = ((decoded.permute(1, 2, 0) + 1) * 127.5).round().numpy()
+    np.testing.assert_array_equal(np.asarray(edited("pil")[0]), expected)
+
+
+def test_a_sample_does_not_depend_on_its_batch(pipeline):
+    pictures, prompts = [picture(1), picture(2)], ["make it darker", "make the picture brighter."]
+    together = pipeline(
+        pictures, prompts, generator=[torch_generator(0, "n", k) for k in (1, 2)], output_type="latent"
+    ).images
+    alone = pipeline(
+        pictures[1], prompts[1], generator=[torch_generator(0, "n", 2)], output_type="latent"
+    ).images
+    torch.testing.assert_close(together[1], alone[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("changed", ["instruction", "reference", "number of references"])
+def test_the_edit_depends_on(pipeline, changed):
+    def edit(image, prompt):
+        return pipeline(image, prompt, generator=torch_generator(0, "n"), output_type="latent").images
+
+    other = {
+        "instruction": (picture(1), "make it darker"),
+        "reference": (picture(2), "make it brighter"),
+        "number of references": ([picture(1), picture(2)], "make it brighter"),
+    }
+    assert not torch.allclose(edit(picture(1), "make it brighter"), edit(*other[changed]))
+
+
+def test_text_to_image_needs_no_reference(pipeline):
+    result = pipeline(None, "make the picture", generator=torch_generator(0, "n"))
+    assert result.images[0].size == (64, 64)
+
+
+def test_the_output_has_the_size_that_was_asked_for(pipeline):
+    result = pipeline(picture(1), "make it darker", height=32, width=80, generator=torch_generator(0, "n"))
+    assert result.images[0].size == (80, 32)
+
+
+@pytest.mark.parametrize("size", [(200, 300), (31, 47)])
+def test_a_reference_is_fitted_as_training_fits_its_pictures(pipeline, monkeypatch, size):
+    seen = []
+    encode = pipeline.codec.encode
+    monkeypatch.setattr(pipeline.codec, "encode", lambda pixels: seen.append(pixels) or encode(pixels))
+    pipeline(picture(3, *size), "make it darker", num_inference_steps=1)
+    expected = cover_crop(np.asarray(picture(3, *size)), 64, 64)
+    found = (seen[0][0].permute(1, 2, 0).numpy() + 1) * 127.5
+    assert np.abs(found - expected).mean() < 2.0  # of 255; the two libraries place the last pixel differently
+
+
+def test_dynamic_shift_starts_at_one_and_spends_more_steps_on_noise(pipeline, monkeypatch):
+    noise = torch.zeros(1, 16, 8, 8)
+    even = pipeline._sigmas(4, noise).clone()
+    shifted = type(pipeline.scheduler).from_config(pipeline.scheduler.config, use_dynamic_shifting=True)
+    monkeypatch.setattr(pipeline, "scheduler", shifted)
+    uneven = pipeline._sigmas(4, noise)
+    torch.testing.assert_close(even, torch.tensor([1.0, 0.75, 0.5, 0.25, 0.0]))
+    assert uneven[0] == 1.0
+    assert uneven[-1] == 0.0
+    assert (uneven[1:-1] > even[1:-1]).all()
+
+
+ONE = picture(1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"prompt": "  "}, "none empty"),
+        ({"prompt": [], "image": []}, "none empty"),
+        ({"prompt": "make it 更亮一些吧"}, r"cannot read .* \(en\)"),
+        ({"num_inference_steps": 0}, "1 to 1000; found 0"),
+        ({"num_inference_steps": 2.5}, "whole number"),
+        ({"height": 40}, "multiples of 16 pixels; found 40x64"),
+        ({"output_type": "jpeg"}, "'pil' or 'latent'; found 'jpeg'"),
+        ({"image": "a.png"}, "PIL image; found str"),
+        ({"image": [ONE, b"bytes"]}, "PIL image; found bytes"),
+        ({"prompt": ["make it", "make it"]}, "references of 2 prompts in image; found 1"),
+        ({"prompt": ["make it"] * 2, "image": [ONE, [ONE, ONE]]}, r"equally many references; found \[1, 2\]"),
+        ({"generator": [torch.Generator()] * 2}, "one generator for each of 1 prompts; found 2"),
+    ],
+)
+def test_a_wrong_argument_is_named(pipeline, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        pipeline(**{"image": ONE, "prompt": "make it", **arguments})

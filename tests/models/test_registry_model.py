@@ -1,0 +1,68 @@
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from toy_pipeline import picture
+
+from models import registry_model
+from models.registry_model import Editor, open_picture
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format=kind, **options)
+    return stream.getvalue()
+
+
+def test_a_picture_is_upright():
+    exif = Image.Exif()
+    exif[274] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
+    stored = picture(1, 20, 40)
+    opened = open_picture(encoded(stored, "JPEG", exif=exif, quality=95))
+    expected = np.asarray(stored.transpose(Image.Transpose.ROTATE_270), dtype=float)
+    assert opened.size == (20, 40)
+    assert np.abs(np.asarray(opened, dtype=float) - expected).mean() < 4
+
+
+def test_what_is_transparent_is_white():
+    assert open_picture(encoded(Image.new("RGBA", (4, 4), (255, 0, 0, 0)))).getpixel((0, 0)) == (
+        255,
+        255,
+        255,
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("text", "found str"),
+        (None, "found NoneType"),
+        (b"", "found 0 bytes"),
+        (b"not a picture", "readable PNG, JPEG, WEBP file"),
+        (encoded(picture(1))[:-200], "readable PNG, JPEG, WEBP file"),
+        (encoded(picture(1), "GIF"), "readable PNG, JPEG, WEBP file"),
+    ],
+)
+def test_what_is_no_picture_is_refused(data, message):
+    with pytest.raises(ValueError, match=message):
+        open_picture(data)
+
+
+def test_sizes_are_refused_before_pixels_are_decoded(monkeypatch):
+    header_only = encoded(picture(1))[:100]
+    with pytest.raises(ValueError, match="readable"):
+        open_picture(header_only)
+    monkeypatch.setattr(registry_model, "MAX_PIXELS", 64 * 63)
+    with pytest.raises(ValueError, match="at most 4032 pixels; found 64x64"):
+        open_picture(header_only)
+    monkeypatch.setattr(registry_model, "MAX_BYTES", 10)
+    with pytest.raises(ValueError, match="at most 10; found 11 bytes"):
+        open_picture(b"x" * 11)
+
+
+def test_an_error_names_its_row():
+    frame = pd.DataFrame({"image": [b"broken"], "instruction": ["make it darker"]})
+    with pytest.raises(ValueError, match="Row 0: image must be"):
+        Editor().predict(None, frame)
