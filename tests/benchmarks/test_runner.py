@@ -1,0 +1,119 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from toy_suite import BlendEditor, items
+
+from benchmarks.runner import PipelineEditor, read_output, run_editor
+from benchmarks.suites.item import checked_suite
+from models.seeding import torch_generator
+
+
+def run(folder, editor, suite=None, batch=3):
+    return run_editor(
+        suite or checked_suite(items()), editor, folder=folder, batch=batch, progress=lambda *_: None
+    )
+
+
+def test_outputs_are_what_the_editor_gave_pixel_for_pixel(tmp_path):
+    suite = checked_suite(items())
+    paths = run(tmp_path / "half", BlendEditor(0.5), suite)
+    for item, output in zip(suite, BlendEditor(0.5).edit(suite), strict=True):
+        np.testing.assert_array_equal(read_output(paths[item.sample_id]), output)
+
+
+def test_nothing_is_made_twice(tmp_path):
+    run(tmp_path / "half", BlendEditor(0.5))
+    again = BlendEditor(0.5)
+    run(tmp_path / "half", again)
+    assert again.batches == []
+
+
+def test_a_killed_run_continues_with_the_batches_of_an_undisturbed_one(tmp_path):
+    class Killed(BlendEditor):
+        def edit(self, items):
+            if len(self.batches) == 2:
+                raise KeyboardInterrupt
+            return super().edit(items)
+
+    whole = BlendEditor(0.5)
+    run(tmp_path / "whole", whole, batch=5)
+    killed, rest = Killed(0.5), BlendEditor(0.5)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "half", killed, batch=5)
+    run(tmp_path / "half", rest, batch=5)
+    assert killed.batches + rest.batches == whole.batches
+
+
+def test_a_batch_that_was_cut_short_is_made_again_whole(tmp_path):
+    paths = run(tmp_path / "half", BlendEditor(0.5), batch=5)
+    paths["invert-1"].unlink()
+    rest = BlendEditor(0.5)
+    run(tmp_path / "half", rest, batch=5)
+    assert len(rest.batches) == 1
+    assert "invert-1" in rest.batches[0]
+    assert len(rest.batches[0]) == 5
+
+
+@pytest.mark.parametrize(("share", "batch"), [(0.4, 3), (0.5, 4)])
+def test_other_settings_make_everything_again(tmp_path, share, batch):
+    run(tmp_path / "half", BlendEditor(0.5))
+    other = BlendEditor(share)
+    run(tmp_path / "half", other, batch=batch)
+    assert sum(map(len, other.batches)) == len(items())
+
+
+def test_a_batch_holds_equal_shapes_only(tmp_path):
+    wide = [replace(item, sample_id=f"wide-{item.sample_id}") for item in items(2, 16, 48)]
+    two = [replace(item, sample_id=f"two-{item.sample_id}", sources=item.sources * 2) for item in items(2)]
+    editor = BlendEditor(1.0)
+    suite = checked_suite([*items(2), *wide, *two])
+    run(tmp_path / "mixed", editor, suite, batch=4)
+    prefixes = [
+        {name.split("-")[0] if name[:4] in ("wide", "two-") else "" for name in b} for b in editor.batches
+    ]
+    assert all(len(found) == 1 for found in prefixes)
+    assert sum(map(len, editor.batches)) == 18
+
+
+def test_an_output_of_another_size_is_refused(tmp_path):
+    class Half(BlendEditor):
+        def edit(self, items):
+            return [output[::2] for output in super().edit(items)]
+
+    with pytest.raises(ValueError, match=r"gave \(16, 32, 3\), expected \(32, 32, 3\)"):
+        run(tmp_path / "half", Half(1.0))
+
+
+def test_progress_reaches_the_total(tmp_path):
+    calls = []
+    run_editor(
+        checked_suite(items()),
+        BlendEditor(1.0),
+        folder=tmp_path / "e",
+        batch=5,
+        progress=lambda *call: calls.append(call),
+    )
+    assert calls[0] == ("edit with e", 0, 12)
+    assert calls[-1] == ("edit with e", 12, 12)
+
+
+def test_a_pipeline_gets_noise_that_depends_on_the_sample_alone(tmp_path, monkeypatch):
+    drawn = {}
+
+    def pipeline(images, prompts, *, generator, height, width, **_):
+        for prompt, one in zip(prompts, generator, strict=True):
+            drawn.setdefault(prompt, []).append(torch.randn(4, generator=one))
+        return SimpleNamespace(images=[Image.new("RGB", (width, height)) for _ in prompts])
+
+    monkeypatch.setattr(PipelineEditor, "_pipeline", property(lambda self: pipeline))
+    suite = [replace(item, instruction=item.sample_id) for item in checked_suite(items())]
+    for batch in (2, 5):
+        editor = PipelineEditor(tmp_path, identity="toy", seed=9, steps=2)
+        run(tmp_path / f"batch{batch}", editor, suite, batch=batch)
+    for sample_id, draws in drawn.items():
+        expected = torch.randn(4, generator=torch_generator(9, "noise", sample_id))
+        assert all(torch.equal(draw, expected) for draw in draws)
