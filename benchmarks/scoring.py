@@ -10,7 +10,7 @@ import torch
 from benchmarks.suites.item import BenchItem
 
 PSNR_CEILING = 100.0
-"""What a pair gets at most: equal pictures have no PSNR, and a mean must not hang on one level of one pixel."""
+"""What a pair gets at most: equal pictures have no PSNR, and a mean must not hang on one pixel."""
 
 CODEC_BATCH = 64
 
