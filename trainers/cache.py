@@ -1,0 +1,141 @@
+"""The border between data and training: tensors in safetensors shards, and the tables that name them."""
+
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+
+INDEX_NAME = "index.parquet"
+
+INDEX: Mapping[str, pl.DataType] = {
+    "key": pl.String(),
+    "shard": pl.String(),  # file name
+    "tensor": pl.String(),  # name in the shard; several keys may share a tensor
+}
+
+MIXTURE: Mapping[str, pl.DataType] = {  # one row a (sample, text)
+    "sample_id": pl.String(),
+    "group_id": pl.String(),
+    "split": pl.String(),
+    "task": pl.String(),
+    "category": pl.String(),
+    "subcategory": pl.String(),
+    "template": pl.String(),
+    "text_kind": pl.String(),
+    "text_key": pl.String(),
+    "target_key": pl.String(),
+    "source_keys": pl.List(pl.String()),  # in prompt order
+    "bucket": pl.String(),  # task|references|shape: equal bucket, equal tensor shapes
+    "weight": pl.Float64(),
+}
+
+PREFERENCES: Mapping[str, pl.DataType] = {
+    "sample_id": pl.String(),
+    "group_id": pl.String(),
+    "split": pl.String(),
+    "template": pl.String(),
+    "text_key": pl.String(),
+    "source_keys": pl.List(pl.String()),
+    "winner_key": pl.String(),
+    "loser_key": pl.String(),
+    "bucket": pl.String(),
+    "margin": pl.Float64(),  # reward of the winner minus reward of the loser
+}
+
+
+class CacheError(LookupError):
+    """A table or tensor of the trainer cache is missing or not what its name promises."""
+
+
+class TensorCache:
+    """Tensors by key, read from memory-mapped shards as they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        index = read_cache_table(folder / INDEX_NAME, INDEX)
+        self._places = {key: (shard, tensor) for key, shard, tensor in index.iter_rows()}
+        self._shards = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def get(self, key: str) -> torch.Tensor:
+        """Returns one tensor, as it was written.
+
+        Raises:
+            CacheError: the cache does not hold this key.
+        """
+        if key not in self._places:
+            raise CacheError(f"{self._folder} holds no {key!r}. Encode the mixture that needs it first.")
+        shard, tensor = self._places[key]
+        if shard not in self._shards:
+            self._shards[shard] = safe_open(str(self._folder / shard), framework="pt")
+        return self._shards[shard].get_tensor(tensor)
+
+
+def write_tensors(folder: Path, tensors: Mapping[str, torch.Tensor], *, shard: str) -> Path:
+    """Writes one shard, whole or not at all; returns its path. Equal tensors give equal bytes."""
+    path = folder / shard
+    ordered = {key: tensors[key].contiguous() for key in sorted(tensors)}
+    write_bytes_atomically(path, save(ordered))
+    return path
+
+
+def write_index(folder: Path, entries: Sequence[tuple[str, str, str]]) -> Path:
+    """Writes the index of a cache from (key, shard, tensor) entries; returns its path."""
+    frame = pl.DataFrame(sorted(entries), schema=dict(INDEX), orient="row")
+    return write_cache_table(folder / INDEX_NAME, frame, INDEX)
+
+
+def read_index(folder: Path) -> list[tuple[str, str, str]]:
+    """Returns the (key, shard, tensor) entries of a cache, none where it has no index yet."""
+    path = folder / INDEX_NAME
+    return list(read_cache_table(path, INDEX).iter_rows()) if path.exists() else []
+
+
+def read_cache_table(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Returns a Parquet table with exactly the columns and types of `schema`.
+
+    Raises:
+        CacheError: there is no such table, or its columns are others.
+    """
+    if not path.is_file():
+        raise CacheError(f"{path} is not there. Make it before training.")
+    return _checked(pl.read_parquet(path), schema, path)
+
+
+def write_cache_table(path: Path, frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> Path:
+    """Writes a Parquet table, whole or not at all, after the check that its readers make."""
+    temporary = _temporary(path)
+    _checked(frame, schema, path).write_parquet(temporary, compression="zstd")
+    _publish(temporary, path)
+    return path
+
+
+def write_bytes_atomically(path: Path, data: bytes) -> None:
+    """Writes a file under a temporary name beside it, then renames."""
+    temporary = _temporary(path)
+    temporary.write_bytes(data)
+    _publish(temporary, path)
+
+
+def _checked(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], path: Path) -> pl.DataFrame:
+    if dict(frame.schema) != dict(schema):
+        raise CacheError(f"{path} has the columns {dict(frame.schema)}, expected {dict(schema)}.")
+    return frame
+
+
+def _temporary(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    with temporary.open("rb") as stream:
+        os.fsync(stream.fileno())
+    temporary.replace(path)

@@ -1,0 +1,249 @@
+"""Where a run's figures go, all from rank 0: metrics.jsonl, MLflow, and Dagster through Pipes."""
+
+import logging
+import os
+import queue
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from trainers.config import StageRun
+from trainers.metrics_file import MetricsFile
+from trainers.outputs import METRICS, MLFLOW_RUN_ID
+
+REPORT_SECONDS = 5.0
+FLUSH_SECONDS = 5
+METRICS_PER_CALL = 1000
+PIPES_VARIABLE = "DAGSTER_PIPES_CONTEXT"
+REPORTED = ("loss", "gradient_norm", "samples_per_second", "validation_loss", "validation_edit_error")
+
+logger = logging.getLogger("emberline.train")
+
+
+class Tracker:
+    """Receives figures step by step and passes them on; nothing in it waits for a server.
+
+    As a context manager it ends the MLflow run: finished with a result, killed when interrupted, else failed.
+    """
+
+    def __init__(self, run: StageRun, *, resumed_at: int | None, digests: dict[str, str]) -> None:
+        self._run = run
+        self._file = MetricsFile(run.output / METRICS, resumed_at)
+        self._stack = ExitStack()
+        self._pipes = self._open_pipes()
+        self._mlflow = MlflowRun(run, digests=digests) if run.tracking is not None else None
+        self._status = "FAILED"
+        self._reported = 0.0
+        self._latest: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+        if self._mlflow is not None:
+            self._mlflow.close(self._status)
+        self._stack.close()
+
+    def log(self, step: int, figures: dict[str, float]) -> None:
+        """Takes the figures of a step."""
+        self._file.append(step, figures)
+        self._latest |= figures
+        if self._mlflow is not None:
+            self._mlflow.log(step, figures)
+        now = time.monotonic()
+        if now - self._reported >= REPORT_SECONDS or step == self._run.config.steps:
+            self._reported = now
+            self._report(step)
+
+    def mlflow_run_id(self) -> str | None:
+        """Returns the id of the MLflow run, waiting for the server to give it; None where there is none."""
+        return self._mlflow.wait_for_id() if self._mlflow is not None else None
+
+    def report_result(self, result: dict[str, Any]) -> None:
+        """Marks the run as finished, and hands its result to Dagster."""
+        self._status = "FINISHED"
+        if self._pipes is not None:
+            metadata = {name: value for name, value in result.items() if value is not None}
+            self._pipes.report_asset_materialization(metadata=metadata)
+
+    def interrupted(self) -> None:
+        """Marks the run as one that will be resumed."""
+        self._status = "KILLED"
+
+    def _report(self, step: int) -> None:
+        config = self._run.config
+        figures = {name: self._latest[name] for name in REPORTED if name in self._latest}
+        text = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        logger.info("%s: step %d of %d, %s", config.stage, step, config.steps, text)
+        if self._pipes is not None:
+            message = {"stage": config.stage, "step": step, "steps": config.steps, **figures}
+            self._pipes.report_custom_message(message)
+
+    def _open_pipes(self) -> Any:
+        if PIPES_VARIABLE not in os.environ:
+            return None
+        from dagster_pipes import open_dagster_pipes
+
+        return self._stack.enter_context(open_dagster_pipes())
+
+
+class MlflowRun:
+    """One MLflow run a stage run, found again at a resume. A thread of its own talks to the server."""
+
+    def __init__(self, run: StageRun, *, digests: dict[str, str]) -> None:
+        assert run.tracking is not None
+        self._run, self._tracking, self._digests = run, run.tracking, digests
+        self._id_path = run.output / MLFLOW_RUN_ID
+        self._queue: queue.Queue[tuple[int, int, dict[str, float]] | str] = queue.Queue()
+        self._opened = threading.Event()
+        self._run_id: str | None = None
+        self._thread = threading.Thread(target=self._serve, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def wait_for_id(self) -> str | None:
+        """Returns the id of the MLflow run; None where the server has failed."""
+        self._opened.wait()
+        return self._run_id
+
+    def log(self, step: int, figures: dict[str, float]) -> None:
+        """Leaves the figures of a step to the thread."""
+        self._queue.put((step, int(time.time() * 1000), figures))
+
+    def close(self, status: str) -> None:
+        """Waits until everything has arrived, and sets the run's status."""
+        self._queue.put(status)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        try:
+            self._talk()
+        except Exception:  # tracking must not end a training of days; the figures are in metrics.jsonl
+            logger.exception(
+                "MLflow at %s failed; the run goes on in metrics.jsonl alone", self._tracking.uri
+            )
+        finally:
+            self._opened.set()
+
+    def _talk(self) -> None:
+        from mlflow.entities import Metric
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+        from mlflow.tracking import MlflowClient
+
+        client = MlflowClient(self._tracking.uri)
+        run_id, logged = self._resume(client) if self._id_path.exists() else self._create(client)
+        self._run_id = run_id
+        self._opened.set()
+        monitor = SystemMetricsMonitor(
+            run_id,
+            sampling_interval=FLUSH_SECONDS,
+            resume_logging=logged >= 0,
+            tracking_uri=self._tracking.uri,
+        )
+        monitor.start()
+        status: str | None = None
+        while status is None:
+            entries, status = self._drain()
+            metrics = [
+                Metric(name, value, stamp, step)
+                for step, stamp, figures in entries
+                if step > logged
+                for name, value in figures.items()
+            ]
+            for start in range(0, len(metrics), METRICS_PER_CALL):
+                client.log_batch(run_id, metrics=metrics[start : start + METRICS_PER_CALL])
+        monitor.finish()
+        client.set_terminated(run_id, status)
+
+    def _drain(self) -> tuple[list[tuple[int, int, dict[str, float]]], str | None]:
+        """Returns what has come in FLUSH_SECONDS, and the final status once it is there."""
+        entries, end = [], time.monotonic() + FLUSH_SECONDS
+        while (left := end - time.monotonic()) > 0:
+            try:
+                entry = self._queue.get(timeout=left)
+            except queue.Empty:
+                break
+            if isinstance(entry, str):
+                return entries, entry
+            entries.append(entry)
+        return entries, None
+
+    def _resume(self, client: Any) -> tuple[str, int]:
+        """Returns the id of the run and the last step that the server has."""
+        run_id = self._id_path.read_text()
+        client.update_run(run_id, status="RUNNING")
+        history = client.get_metric_history(run_id, "validation_loss") + client.get_metric_history(
+            run_id, "loss"
+        )
+        return run_id, max((metric.step for metric in history), default=-1)
+
+    def _create(self, client: Any) -> tuple[str, int]:
+        """Returns the id of a new run, and -1."""
+        from mlflow.entities import Param
+
+        experiment_id = self._experiment(client)
+        tags = {"stage": self._run.config.stage, **self._tracking.tags}
+        if self._tracking.parent_run_id is not None:
+            tags["mlflow.parentRunId"] = self._tracking.parent_run_id
+        run_id = client.create_run(experiment_id, tags=tags, run_name=self._run.config.stage).info.run_id
+        params = [Param(name, value) for name, value in flat_parameters(self._run).items()]
+        client.log_batch(run_id, params=params)
+        client.log_inputs(run_id, datasets=dataset_inputs(self._run, self._digests))
+        self._id_path.write_text(run_id)
+        return run_id, -1
+
+    def _experiment(self, client: Any) -> str:
+        from mlflow.exceptions import MlflowException
+
+        name = self._tracking.experiment
+        found = client.get_experiment_by_name(name)
+        if found is not None:
+            return found.experiment_id
+        try:
+            return client.create_experiment(name)
+        except MlflowException:  # another process made it in between
+            return client.get_experiment_by_name(name).experiment_id
+
+
+def flat_parameters(run: StageRun) -> dict[str, str]:
+    """Returns the settings of a run by dotted name, as text."""
+    flat: dict[str, str] = {}
+
+    def visit(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                visit(f"{prefix}.{name}" if prefix else name, inner)
+        else:
+            flat[prefix] = str(value)
+
+    visit("", {**run.config.model_dump(mode="json"), "editor": run.model_dump(mode="json")["editor"]})
+    return flat
+
+
+def dataset_inputs(run: StageRun, digests: dict[str, str]) -> list[Any]:
+    """Returns what the run reads as MLflow dataset inputs: a place and a digest each."""
+    import json
+
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    places: dict[str, Path | None] = {
+        "mixture": run.mixture,
+        "text_cache": run.text_cache,
+        "latent_cache": run.latent_cache,
+        "init_from": run.init_from,
+    }
+    return [
+        DatasetInput(
+            dataset=Dataset(
+                name=name,
+                digest=digests[name][:32],
+                source_type="local",
+                source=json.dumps({"uri": str(place)}),
+            ),
+            tags=[InputTag("mlflow.data.context", "training")],
+        )
+        for name, place in places.items()
+        if place is not None
+    ]
