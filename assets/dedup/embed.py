@@ -1,0 +1,98 @@
+"""What deduplication sees of an image: a thumbnail, and the vector of a descriptor trained on the corpus."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from assets.dedup.cells import merge, roots
+from assets.dedup.config import DedupConfig
+from assets.dedup.pdq import PDQ, dihedral_distances, unpack_hashes
+from assets.engine.measure import Measure, each, read_measures
+from assets.engine.progress import Progress
+from assets.lake.lake import Lake
+from assets.lake.schemas import RECORDS
+from assets.lake.steps import StepOutput
+from models.thumbnail import from_bytes, squeeze
+
+MODEL_FOLDER = "models/copy_descriptor"
+
+
+def measure_thumbnail(image: np.ndarray) -> Mapping[str, Any]:
+    """Returns `squeezed`: the whole (H, W, 3) image as a 64x64 square, 12,288 bytes, row by row, RGB."""
+    return {"squeezed": squeeze(image).tobytes()}
+
+
+THUMBNAIL = Measure(
+    name="thumbnail",
+    version="1",
+    long_side=256,
+    columns={"squeezed": pl.Binary()},
+    run=each(measure_thumbnail),
+)
+
+
+def descriptor_measure(folder: Path) -> Measure:
+    """Returns the measure `descriptor` of a trained copy descriptor; new weights are a new version."""
+    from models.descriptor import describe_pictures, weights_digest
+
+    digest = weights_digest(folder)
+    return Measure(
+        name="descriptor",
+        version=digest,
+        long_side=THUMBNAIL.long_side,
+        columns={"vector": pl.List(pl.Float32())},
+        run=partial(describe_pictures, folder, digest),
+    )
+
+
+def train_copy_descriptor(
+    lake: Lake, shards: Sequence[str], config: DedupConfig, progress: Progress
+) -> StepOutput:
+    """Trains the copy descriptor on the corpus's training images and writes it to `models/copy_descriptor`.
+
+    Duplicates that PDQ knows are left out: two of one photograph would be taught to repel each other.
+    Held-out images are left out too, so that they can calibrate the threshold.
+
+    Args:
+        lake: holds the image shards, measured with PDQ and THUMBNAIL.
+        shards: those of the ingested images.
+        config: the training's and, for PDQ, the clusters' settings.
+        progress: called after each step.
+    """
+    from models.descriptor import save_descriptor
+    from trainers.descriptor_training import train_descriptor
+
+    images = training_images(lake, shards, config)
+    folder = lake.local_path(MODEL_FOLDER)
+    model = train_descriptor(images, config.descriptor, folder, progress)
+    paths = save_descriptor(model, folder)
+    return StepOutput(
+        files=tuple(f"{MODEL_FOLDER}/{path.name}" for path in paths),
+        rows=len(images),
+        facts={"images": len(images), "steps": config.descriptor.steps},
+    )
+
+
+def training_images(lake: Lake, shards: Sequence[str], config: DedupConfig) -> np.ndarray:
+    """Returns (N, 64, 64, 3) thumbnails of training images, one of each that PDQ takes for copies, by id.
+
+    Where the corpus has fewer than two training images, those held out are taken as well.
+    """
+    records = lake.read_tables("records", RECORDS).drop_nulls("image_id")
+    measured = read_measures(lake, [PDQ, THUMBNAIL], shards).drop_nulls(["pdq.hashes", "thumbnail.squeezed"])
+    training = records.filter(pl.col("split") == "train")["image_id"].implode()
+    chosen = measured.filter(pl.col("id").is_in(training))
+    if chosen.height < 2:
+        chosen = measured
+    chosen = chosen.head(config.descriptor.max_images)
+    bits = unpack_hashes(chosen["pdq.hashes"].to_list())
+    distances = dihedral_distances(bits, bits)
+    left, right = np.nonzero(np.triu(distances <= config.clusters.pdq_max_distance, 1))
+    parents = np.arange(chosen.height, dtype=np.uint32)
+    merge(parents, left, right)
+    first = roots(parents, np.arange(chosen.height)) == np.arange(chosen.height)
+    return from_bytes(chosen.filter(pl.Series(first))["thumbnail.squeezed"].to_list())
