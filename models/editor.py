@@ -1,12 +1,12 @@
 """The editor: Qwen-Image's double-stream MM-DiT (report 3.1) and the way latents go in and out of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
 
+from models.editor_config import EditorConfig
 from models.seeding import torch_generator
 
 PATCH = 2
@@ -14,36 +14,6 @@ PATCH = 2
 
 GATES = [2, 5]
 """Which of a modulation's six parts are gates: shift, scale, gate for attention, the same for the MLP."""
-
-
-@dataclass(frozen=True)
-class EditorConfig:
-    """The size of the transformer; everything else about it is Qwen-Image's.
-
-    Attributes:
-        latent_channels: of the codec. Four times as many make a token, which must be less than the width.
-        layers: double-stream blocks.
-        heads: attention heads.
-        head_dim: width of a head; the width of the model is `heads * head_dim`.
-        text_dim: channels of the text encoder's token states.
-        rope_axes: how the channels of a head are shared by image index, row and column; sums to `head_dim`.
-        zero_cond_t: whether reference tokens are told that they are clean (Qwen-Image-Edit-2511).
-    """
-
-    latent_channels: int
-    layers: int
-    heads: int
-    head_dim: int
-    text_dim: int
-    rope_axes: tuple[int, int, int]
-    zero_cond_t: bool
-
-    def __post_init__(self) -> None:
-        if sum(self.rope_axes) != self.head_dim or any(axis % 2 for axis in self.rope_axes):
-            raise ValueError(
-                f"rope_axes {self.rope_axes} must be even and sum to head_dim {self.head_dim}, for example "
-                f"{(self.head_dim // 4 // 2 * 2, 3 * self.head_dim // 8, 3 * self.head_dim // 8)}."
-            )
 
 
 def build_editor(config: EditorConfig, seed: int) -> QwenImageTransformer2DModel:

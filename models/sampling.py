@@ -2,28 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 
 from models.editor import predict_velocity
 from models.seeding import torch_generator
-
-
-@dataclass(frozen=True)
-class ResolutionShift:
-    """How noise levels move up with the size of the target, linear in its tokens (Qwen-Image's scheduler)."""
-
-    base_tokens: int
-    max_tokens: int
-    base_mu: float
-    max_mu: float
-
-    def mu(self, tokens: int) -> float:
-        """Returns the shift for a target of so many tokens; references don't count."""
-        slope = (self.max_mu - self.base_mu) / (self.max_tokens - self.base_tokens)
-        return self.base_mu + slope * (tokens - self.base_tokens)
 
 
 def shift_sigma(sigma: torch.Tensor, mu: float) -> torch.Tensor:

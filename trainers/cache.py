@@ -1,14 +1,21 @@
-"""The border between data and training: tensors in safetensors shards, and the tables that name them."""
+"""The border between data and training: tensors in safetensors shards, and the tables that name them.
+
+Imports no Torch by itself: the data stages write these tables too.
+"""
+
+from __future__ import annotations
 
 import os
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
-import torch
 from safetensors import safe_open
-from safetensors.torch import save
+
+if TYPE_CHECKING:
+    import torch
 
 INDEX_NAME = "index.parquet"
 
@@ -30,7 +37,7 @@ MIXTURE: Mapping[str, pl.DataType] = {  # one row a (sample, text)
     "text_key": pl.String(),
     "target_key": pl.String(),
     "source_keys": pl.List(pl.String()),  # in prompt order
-    "bucket": pl.String(),  # task|references|shape: equal bucket, equal tensor shapes
+    "bucket": pl.String(),  # task|references|shape|text length: equal bucket, tensors of equal size
     "weight": pl.Float64(),
 }
 
@@ -59,7 +66,7 @@ class TensorCache:
         self._folder = folder
         index = read_cache_table(folder / INDEX_NAME, INDEX)
         self._places = {key: (shard, tensor) for key, shard, tensor in index.iter_rows()}
-        self._shards = {}
+        self._shards: dict[str, safe_open] = {}
 
     def __contains__(self, key: str) -> bool:
         return key in self._places
@@ -80,6 +87,8 @@ class TensorCache:
 
 def write_tensors(folder: Path, tensors: Mapping[str, torch.Tensor], *, shard: str) -> Path:
     """Writes one shard, whole or not at all; returns its path. Equal tensors give equal bytes."""
+    from safetensors.torch import save
+
     path = folder / shard
     ordered = {key: tensors[key].contiguous() for key in sorted(tensors)}
     write_bytes_atomically(path, save(ordered))

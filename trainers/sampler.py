@@ -135,5 +135,6 @@ def balanced_weights(rows: pl.DataFrame, balance_by: Sequence[str]) -> np.ndarra
 
 
 def bucket_class(bucket: str) -> str:
-    """Returns the part of a bucket key that decides a step's cost: task and number of references."""
-    return "|".join(bucket.split("|")[:2])
+    """Returns what ranks must have in common at a step, so that none waits: all of a bucket but its shape."""
+    task, references, _, *rest = bucket.split("|")
+    return "|".join([task, references, *rest])

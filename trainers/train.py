@@ -35,7 +35,13 @@ def main() -> None:
     )  # torchrun starts its ranks in sessions of their own, beyond a group's signals
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    if not run_stage(run, stop_on_signals()):
+    stop_requested = stop_on_signals()
+    rank, world_size = join_process_group()
+    try:
+        finished = run_stage(run, rank, world_size, stop_requested)
+    finally:
+        leave_process_group()
+    if not finished:
         sys.exit(INTERRUPTED)
 
 
@@ -47,25 +53,23 @@ def stop_on_signals() -> Callable[[], bool]:
     return lambda: bool(received)
 
 
-def run_stage(run: StageRun, stop_requested: Callable[[], bool]) -> bool:
+def run_stage(run: StageRun, rank: int, world_size: int, stop_requested: Callable[[], bool]) -> bool:
     """Returns whether the stage is finished, after training on this rank what was left of it.
 
     Args:
         run: the same on every rank.
+        rank: of this process in the process group.
+        world_size: how many ranks there are.
         stop_requested: asked after every step; the run then saves a checkpoint and returns False.
     """
-    rank, world_size = join_process_group()
-    try:
-        with locked(run.output) if rank == 0 else nullcontext():
-            if rank == 0:
-                forget_other_run(run, world_size)
-            barrier()
-            if (run.output / RESULT).exists():
-                return True
-            training = prepare(open_context(run, rank, world_size))
-            return _tracked(training, stop_requested) if rank == 0 else _train(training, stop_requested)
-    finally:
-        leave_process_group()
+    with locked(run.output) if rank == 0 else nullcontext():
+        if rank == 0:
+            forget_other_run(run, world_size)
+        barrier()
+        if (run.output / RESULT).exists():
+            return True
+        training = prepare(open_context(run, rank, world_size))
+        return _tracked(training, stop_requested) if rank == 0 else _train(training, stop_requested)
 
 
 def _tracked(training: Training, stop_requested: Callable[[], bool]) -> bool:

@@ -1,0 +1,178 @@
+"""The trainer's cache: text features and latents of what the mixtures name, as far as they are missing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from assets.cached.config import EncodeConfig
+from assets.engine.progress import Progress, tracked
+from assets.lake.ids import content_id, digest
+from assets.lake.images import read_image_table, read_images
+from assets.lake.lake import Lake
+from assets.lake.schemas import TEXTS
+from assets.lake.steps import StepOutput
+from models.pixels import cover_crop, decode
+from models.seeding import numpy_generator
+from trainers.cache import INDEX_NAME, MIXTURE, read_index, write_index, write_tensors
+
+TEXT_CACHE = "cache/text"
+LATENT_CACHE = "cache/latents"
+CODEC = "models/codec"
+MIXTURES = "mixtures"
+MADE_WITH = "made_with.json"
+CODEC_FILES = ("config.json", "diffusion_pytorch_model.safetensors")
+
+Entry = tuple[str, str, str]
+
+
+class UnreadLanguageError(ValueError):
+    """A mixture has texts in a language that the text encoder can't read."""
+
+
+def encode_cache(lake: Lake, config: EncodeConfig, progress: Progress) -> StepOutput:
+    """Writes the codec, and text features and latents of all mixtures, shard by shard.
+
+    A killed run loses at most the shard in hand: shards are named by what they hold, and the index, which
+    makes them visible, is written when all are there.
+
+    Raises:
+        UnreadLanguageError: see there.
+    """
+    mixtures = lake.read_tables(MIXTURES, MIXTURE)
+    texts = _encode_texts(lake, config, mixtures, progress)
+    latents = _encode_latents(lake, config, mixtures, progress)
+    facts = {"texts": texts[1], "latents": latents[1], "bytes": sum(map(lake.size, texts[0] + latents[0]))}
+    files = (*texts[0], *latents[0], *(f"{CODEC}/{name}" for name in CODEC_FILES))
+    return StepOutput(files, texts[1] + latents[1], facts)
+
+
+def _encode_texts(
+    lake: Lake, config: EncodeConfig, mixtures: pl.DataFrame, progress: Progress
+) -> tuple[list[str], int]:
+    wanted = mixtures.select(text_id="text_key").unique()
+    texts = lake.read_tables("texts", TEXTS).unique("text_id").join(wanted, on="text_id", how="semi")
+    tensor_of = {key: content_id(text.encode()) for key, text in texts.select("text_id", "text").iter_rows()}
+    written = dict(zip(tensor_of.values(), texts["text"], strict=True))
+    _check_languages(texts["lang"].unique().to_list())
+    kept = _made_with(lake, TEXT_CACHE, _text_encoder_identity())
+    shard_of = {tensor: shard for _, shard, tensor in kept}
+    missing = sorted(set(written) - set(shard_of), key=lambda tensor: (len(written[tensor]), tensor))
+    encoder = None
+    for shard, keys in _shards(missing, config.texts_per_shard, "encoding texts", progress):
+        shard_of |= dict.fromkeys(keys, shard)
+        if lake.exists(f"{TEXT_CACHE}/{shard}"):
+            continue
+        from models.text_encoder import load_text_encoder
+        from trainers.encoding import encode_texts
+
+        encoder = encoder or load_text_encoder(config.text_encoder)
+        tensors = encode_texts(encoder, {key: written[key] for key in keys})
+        write_tensors(lake.local_path(TEXT_CACHE), tensors, shard=shard)
+    entries = [(key, shard_of[tensor], tensor) for key, tensor in tensor_of.items()]
+    return _publish(lake, TEXT_CACHE, entries), len(written)
+
+
+def _encode_latents(
+    lake: Lake, config: EncodeConfig, mixtures: pl.DataFrame, progress: Progress
+) -> tuple[list[str], int]:
+    train = mixtures.filter(pl.col("split") == "train")
+    images = lake.list("images", ".parquet")
+    table = read_image_table(lake, images).unique("image_id", keep="first", maintain_order=True)
+    shard_of_image = dict(table.select("image_id", "shard").iter_rows())
+    identity = _fit_codec_once(lake, config, _latent_keys(train), shard_of_image)
+    codec = None
+    kept = _made_with(lake, LATENT_CACHE, identity)
+    shard_of = {key: shard for key, shard, _ in kept}
+    wanted = _latent_keys(mixtures)
+    missing = [key for key in wanted if key not in shard_of]
+    for shard, keys in _shards(missing, config.latents_per_shard, "encoding images", progress):
+        shard_of |= dict.fromkeys(keys, shard)
+        if lake.exists(f"{LATENT_CACHE}/{shard}"):
+            continue
+        from models.codec import PatchCodec
+        from trainers.encoding import encode_images
+
+        codec = codec or PatchCodec.from_pretrained(str(lake.local_path(CODEC)))
+        latents = encode_images(codec, _read_pixels(lake, keys, shard_of_image))
+        write_tensors(lake.local_path(LATENT_CACHE), latents, shard=shard)
+    return _publish(lake, LATENT_CACHE, [(key, shard_of[key], key) for key in wanted]), len(wanted)
+
+
+def _fit_codec_once(
+    lake: Lake, config: EncodeConfig, train_keys: Sequence[str], shard_of_image: Mapping[str, str]
+) -> str:
+    """Returns what the codec was fitted on, training images alone, after fitting it where it isn't yet."""
+    order = numpy_generator(config.seed, "codec").permutation(len(train_keys))
+    keys = sorted(train_keys[int(index)] for index in order[: config.codec_images])
+    identity = digest([keys, config.codec_patch, config.codec_channels])
+    known = lake.read_json(f"{CODEC}/{MADE_WITH}") if lake.exists(f"{CODEC}/{MADE_WITH}") else None
+    if known != identity:
+        from trainers.encoding import fit_codec
+
+        pixels = list(_read_pixels(lake, keys, shard_of_image).values())
+        codec = fit_codec(pixels, patch=config.codec_patch, channels=config.codec_channels)
+        codec.save_pretrained(str(lake.local_path(CODEC)))
+        lake.write_json(f"{CODEC}/{MADE_WITH}", identity)
+    return identity
+
+
+def _latent_keys(mixtures: pl.DataFrame) -> list[str]:
+    keys: set[str] = set(mixtures["target_key"])
+    keys.update(mixtures["source_keys"].explode().drop_nulls())
+    return sorted(keys)
+
+
+def _read_pixels(lake: Lake, keys: Sequence[str], shard_of_image: Mapping[str, str]) -> dict[str, np.ndarray]:
+    places = {key: key.split("@") for key in keys}
+    files = read_images(lake, dict(shard_of_image), {image_id for image_id, _ in places.values()})
+    pixels = {}
+    for key, (image_id, shape) in places.items():
+        height, width = map(int, shape.split("x"))
+        pixels[key] = cover_crop(decode(files[image_id]), height, width)
+    return pixels
+
+
+def _check_languages(found: Sequence[str]) -> None:
+    from models.text_encoder import TextEncoder
+
+    unread = sorted(set(found) - set(TextEncoder.languages))
+    if unread:
+        raise UnreadLanguageError(
+            f"The mixtures have texts in {unread}, but the text encoder reads {list(TextEncoder.languages)}. "
+            "Take the others out of the mixtures' languages, or configure an encoder that reads them."
+        )
+
+
+def _text_encoder_identity() -> str:
+    from models.text_encoder import TextEncoder
+
+    return TextEncoder.identity
+
+
+def _made_with(lake: Lake, cache: str, identity: str) -> list[Entry]:
+    """Returns the index of a cache, emptied if it was made with another encoder."""
+    marker = f"{cache}/{MADE_WITH}"
+    if not lake.exists(marker) or lake.read_json(marker) != identity:
+        for path in lake.list(cache):
+            lake.delete(path)
+        lake.write_json(marker, identity)
+    return read_index(lake.local_path(cache))
+
+
+def _shards(
+    keys: Sequence[str], size: int, what: str, progress: Progress
+) -> Iterator[tuple[str, Sequence[str]]]:
+    parts = [keys[start : start + size] for start in range(0, len(keys), size)]
+    for part in tracked(parts, len(parts), what, progress):
+        yield f"{digest(list(part))}.safetensors", part
+
+
+def _publish(lake: Lake, cache: str, entries: Sequence[Entry]) -> list[str]:
+    """Writes the index, deletes shards that it no longer names; returns the files of the cache."""
+    write_index(lake.local_path(cache), entries)
+    files = sorted({f"{cache}/{shard}" for _, shard, _ in entries} | {f"{cache}/{INDEX_NAME}"})
+    for path in lake.list(cache):
+        if path not in files and path != f"{cache}/{MADE_WITH}":
+            lake.delete(path)
+    return files
