@@ -1,0 +1,117 @@
+"""Replies of one `Label: score` line for each dimension, from 1 to 5, as ImgEdit and REDEdit-Bench ask for.
+
+Official parsers: ImgEdit, Benchmark/Basic/step1_get_avgscore.py; REDEdit-Bench, the same rule.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from benchmarks.parsing.reading import Reading, State, failed
+from benchmarks.parsing.refusals import is_refusal
+
+LOWEST, HIGHEST = 1, 5
+MAX_LENGTH = 100_000
+SANE = 10**9
+
+NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: " "}
+"""Full-width forms to ASCII. Compatibility normalisation would make a 2 of a superscript as well."""
+
+EXAMPLE_LINE = re.compile(r"^(?P<label>[^\n:]+): A number from 1 to 5\.?\s*$", re.MULTILINE)
+"""How the official prompts show the lines of a reply, after the line of reasoning."""
+
+
+def labels_of_prompt(prompt: str) -> tuple[str, ...]:
+    """Returns the labels of the dimensions that a judge prompt asks for, from its example of a reply."""
+    return tuple(match["label"].strip() for match in EXAMPLE_LINE.finditer(prompt))
+
+
+def official_scores(reply: str) -> list[int]:
+    """Returns every number that the official parser takes for a score, whatever stands before it.
+
+    A line counts where one colon and space divides it into two parts and the second is all digits. Neither
+    labels, nor the range, nor the number of lines are looked at.
+
+    Raises:
+        ValueError: a character that Python calls a digit and can't convert, such as a superscript. The
+            official script stops there.
+    """
+    parts = (line.strip().split(": ") for line in reply.splitlines())
+    return [int(two[1]) for two in parts if len(two) == 2 and two[1].isdigit()]
+
+
+def read_official(reply: str) -> Reading:
+    """Returns what the official script averages, except that a refusal is a state here.
+
+    A refusal is a reply that opens like one and holds at most one line that the script takes for a score.
+    """
+    try:
+        scores = official_scores(reply)
+    except ValueError:
+        return failed("the official script stops at this reply")
+    if len(scores) < 2 and is_refusal(reply):
+        return Reading(State.REFUSED)
+    if not scores:
+        return failed("no line that the official script accepts")
+    if max(scores) > SANE:
+        return failed("a number that no judge means")
+    return Reading(State.OK, tuple(float(score) for score in scores))
+
+
+def read_strict(reply: str, labels: Sequence[str]) -> Reading:
+    """Returns one whole score from 1 to 5 for each label, the later ones no higher than the first.
+
+    Markdown, bullets, tables, full-width characters, `5/5` and a full stop don't matter; what matters is that
+    each label stands at the start of its line or cell, once or always with the same score. The prompts demand
+    that no score be higher than the first; where one is, it is lowered to it, and the note says so.
+
+    Args:
+        reply: of the judge.
+        labels: from `labels_of_prompt`, the first being the one that caps the others.
+    """
+    if len(reply) > MAX_LENGTH:
+        return failed(f"longer than {MAX_LENGTH} characters")
+    text = reply.translate(NARROW)
+    scores = []
+    for label in labels:
+        values = {_value(match) for match in _line(label).finditer(text)}
+        if len(values) != 1:
+            return _without(label, values, reply)
+        value = values.pop()
+        if len(value) > 1 or not LOWEST <= int(value) <= HIGHEST:
+            return failed(f"{label}: {value[:20]} is not a whole number from {LOWEST} to {HIGHEST}")
+        scores.append(float(value))
+    capped = [min(score, scores[0]) for score in scores]
+    note = "" if capped == scores else f"lowered to the first score: {scores}"
+    return Reading(State.OK, tuple(capped), note)
+
+
+@cache
+def _line(label: str) -> re.Pattern[str]:
+    # Possessive quantifiers, so that no reply makes the search take more than linear time.
+    words = r"\s++".join(re.escape(word) for word in label.split())
+    return re.compile(
+        rf"""
+        (?:^|[,;|])[\ \t]*+
+        (?:(?:[-*•>]|\#{{1,6}}|\d{{1,2}}[.)])[\ \t]++)*+
+        [*_`"]*+{words}(?:[\ ]*+\([^)\n]{{0,60}}\))?+[*_`"]*+
+        [\ \t]*+[:|=][\ \t]*+[*_`"]*+[\ \t]*+
+        (?P<value>[+-]?\d++(?:\.\d++)?+)
+        (?:[\ \t]*+/[\ \t]*+(?P<of>\d++))?+
+        (?![\w%/~–-])
+        """,
+        re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+    )
+
+
+def _value(match: re.Match[str]) -> str:
+    out_of = match["of"]
+    return match["value"] if out_of in (None, str(HIGHEST)) else f"{match['value']}/{out_of}"
+
+
+def _without(label: str, values: set[str], reply: str) -> Reading:
+    if is_refusal(reply):
+        return Reading(State.REFUSED)
+    if values:
+        return failed(f"{label} has several scores: {', '.join(sorted(values))[:80]}")
+    return failed(f"no score for {label}")
