@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 from transformers import BertModel, PreTrainedTokenizerBase
 
 from models.editor import PATCH
-from models.sampling import ResolutionShift, sample
+from models.editor_config import ResolutionShift
+from models.sampling import sample
 from models.text_encoder import TextEncoder
 
 MAX_STEPS = 1000

@@ -13,6 +13,7 @@ from diffusers.models.transformers.transformer_qwenimage import QwenImageTransfo
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from transformers import AutoTokenizer, BertModel
 
+from models.editor_config import ResolutionShift
 from models.pipeline import EmberlineEditPipeline
 
 MODELS = Path(__file__).parent
@@ -22,9 +23,9 @@ def save_pipeline(
     folder: Path,
     *,
     transformer: QwenImageTransformer2DModel,
-    scheduler: FlowMatchEulerDiscreteScheduler,
     codec: ModelMixin,
     text_encoder_folder: Path,
+    resolution_shift: ResolutionShift | None,
     sample_size: int,
 ) -> None:
     """Writes a self-contained diffusers folder; equal parts give equal bytes.
@@ -32,14 +33,14 @@ def save_pipeline(
     Args:
         folder: appears when it is complete; what was there is replaced.
         transformer: the trained editor.
-        scheduler: how sampling spaces its noise levels.
         codec: pixels to latents and back, a class of `models/`.
         text_encoder_folder: from `models.text_encoder.find_text_encoder`.
+        resolution_shift: what noise levels were shifted by in training; None where they were not.
         sample_size: side in pixels of the pictures that the editor was trained on.
     """
     pipeline = EmberlineEditPipeline(
         transformer=transformer,
-        scheduler=scheduler,
+        scheduler=scheduler_with(resolution_shift),
         codec=codec,
         text_encoder=BertModel.from_pretrained(str(text_encoder_folder), local_files_only=True),
         tokenizer=AutoTokenizer.from_pretrained(str(text_encoder_folder), local_files_only=True),
@@ -51,6 +52,19 @@ def save_pipeline(
     _carry_code(unfinished, codec_module=type(codec).__module__, codec_class=type(codec).__name__)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.replace(folder)
+
+
+def scheduler_with(shift: ResolutionShift | None) -> FlowMatchEulerDiscreteScheduler:
+    """Returns the scheduler whose noise levels are those of `models.sampling.sigma_schedule`."""
+    if shift is None:
+        return FlowMatchEulerDiscreteScheduler(shift=1.0)
+    return FlowMatchEulerDiscreteScheduler(
+        use_dynamic_shifting=True,
+        base_image_seq_len=shift.base_tokens,
+        max_image_seq_len=shift.max_tokens,
+        base_shift=shift.base_mu,
+        max_shift=shift.max_mu,
+    )
 
 
 def self_contained_source(module: str) -> str:

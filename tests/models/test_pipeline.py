@@ -4,8 +4,11 @@ import torch
 from diffusers import DiffusionPipeline
 from toy_pipeline import picture, save_toy_pipeline
 
+from models.editor_config import ResolutionShift
 from models.pipeline import EmberlineEditPipeline
 from models.pixels import cover_crop
+from models.sampling import sigma_schedule
+from models.saved_pipeline import scheduler_with
 from models.seeding import torch_generator
 
 
@@ -90,16 +93,11 @@ def test_a_reference_is_fitted_as_training_fits_its_pictures(pipeline, monkeypat
     assert np.abs(found - expected).mean() < 2.0  # of 255; the two libraries place the last pixel differently
 
 
-def test_dynamic_shift_starts_at_one_and_spends_more_steps_on_noise(pipeline, monkeypatch):
-    noise = torch.zeros(1, 16, 8, 8)
-    even = pipeline._sigmas(4, noise).clone()
-    shifted = type(pipeline.scheduler).from_config(pipeline.scheduler.config, use_dynamic_shifting=True)
-    monkeypatch.setattr(pipeline, "scheduler", shifted)
-    uneven = pipeline._sigmas(4, noise)
-    torch.testing.assert_close(even, torch.tensor([1.0, 0.75, 0.5, 0.25, 0.0]))
-    assert uneven[0] == 1.0
-    assert uneven[-1] == 0.0
-    assert (uneven[1:-1] > even[1:-1]).all()
+@pytest.mark.parametrize("shift", [None, ResolutionShift(16, 64, 0.5, 0.9)])
+def test_noise_levels_are_those_that_training_samples_with(pipeline, monkeypatch, shift):
+    monkeypatch.setattr(pipeline, "scheduler", scheduler_with(shift))
+    found = pipeline._sigmas(5, torch.zeros(1, 16, 12, 16))
+    torch.testing.assert_close(found, sigma_schedule(5, shift.mu(48) if shift else 0.0))
 
 
 ONE = picture(1)

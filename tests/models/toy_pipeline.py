@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
 from PIL import Image
 from transformers import BertConfig, BertModel, BertTokenizer
 
 from models.codec import fit_patch_codec
-from models.editor import EditorConfig, build_editor
+from models.editor import build_editor
+from models.editor_config import EditorConfig
 from models.saved_pipeline import save_pipeline
 from models.seeding import numpy_generator, torch_generator
 
@@ -56,9 +56,9 @@ def save_toy_pipeline(folder: Path, *, seed: int = 0) -> Path:
     save_pipeline(
         folder,
         transformer=build_editor(TOY, seed),
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0),
         codec=fit_patch_codec(pixels, patch=8, channels=16),
         text_encoder_folder=encoder if encoder.exists() else save_text_encoder(encoder),
+        resolution_shift=None,
         sample_size=64,
     )
     return folder
