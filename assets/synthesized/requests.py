@@ -1,0 +1,98 @@
+"""Requests: which template is applied to which images, decided before a pixel is read."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from assets.lake.ids import digest
+from assets.lake.schemas import SPLITS
+from assets.synthesized.config import SynthesizedConfig
+from assets.synthesized.templates.catalogue import TEMPLATES
+from models.seeding import numpy_generator
+
+
+class EditRequest(NamedTuple):
+    """One pair to be made. `key` names it: its parameters are drawn from a generator of that name."""
+
+    template: str
+    source_ids: tuple[str, ...]
+    group_id: str
+    split: str
+    license: str
+    key: str
+
+
+def edit_request(template: str, sources: Sequence[Mapping[str, str]]) -> EditRequest:
+    """Returns the request to apply a template to images, rows with image_id, group_id, split, license.
+
+    The pair belongs to the group of its first source.
+    """
+    source_ids = tuple(source["image_id"] for source in sources)
+    licenses = sorted({source["license"] for source in sources})
+    first = sources[0]
+    key = digest([template, *source_ids])
+    return EditRequest(template, source_ids, first["group_id"], first["split"], "; ".join(licenses), key)
+
+
+def plan_requests(kept: pl.DataFrame, config: SynthesizedConfig) -> list[EditRequest]:
+    """Returns the forward pairs of both splits, balanced over templates and, within them, over images.
+
+    Every image gets every template at most once, so there are no more than images times templates. A second
+    source comes from the first one's group where that has another image, else from its split.
+
+    Args:
+        kept: images that survived, with image_id, group_id, split and license; an image counts once.
+        config: the templates, the number of pairs of each split and the seed.
+    """
+    images = kept.unique("image_id", keep="first", maintain_order=True).sort("image_id")
+    counts = dict(zip(SPLITS, (config.train_pairs, config.heldout_pairs), strict=True))
+    requests = []
+    for split in SPLITS:
+        rows = images.filter(pl.col("split") == split).select("image_id", "group_id", "split", "license")
+        requests += _plan_split(rows.to_dicts(), counts[split], config, split)
+    return requests
+
+
+def _plan_split(
+    images: list[dict[str, str]], count: int, config: SynthesizedConfig, split: str
+) -> list[EditRequest]:
+    if not images:
+        return []
+    order = numpy_generator(config.seed, "images", split).permutation(len(images))
+    templates = config.templates
+    period = math.lcm(len(images), len(templates))
+    requests: list[EditRequest] = []
+    # Images and templates turn like two wheels, and one tooth is skipped when their pattern would repeat:
+    # so every pair of an image and a template comes up once, and any first part of the row is balanced.
+    for step in range(len(images) * len(templates)):
+        if len(requests) == count:
+            break
+        template = templates[(step + step // period) % len(templates)]
+        sources = _sources(template, int(order[step % len(images)]), images, config.seed)
+        if sources is not None:
+            requests.append(edit_request(template, sources))
+    return requests
+
+
+def _sources(
+    template: str, image: int, images: list[dict[str, str]], seed: int
+) -> list[dict[str, str]] | None:
+    """Returns the image and as many partners as the template needs, None where the split has too few."""
+    first = images[image]
+    missing = TEMPLATES[template].references - 1
+    if not missing:
+        return [first]
+    others = [other for other in images if other is not first]
+    near = [other for other in others if other["group_id"] == first["group_id"]]
+    pool = near if len(near) >= missing else others
+    if len(pool) < missing:
+        return None
+    generator = numpy_generator(seed, "partners", template, first["image_id"])
+    return [first, *(pool[int(n)] for n in _choice(generator, len(pool), missing))]
+
+
+def _choice(generator: np.random.Generator, among: int, count: int) -> np.ndarray:
+    return generator.choice(among, size=count, replace=False)
