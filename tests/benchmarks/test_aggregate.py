@@ -18,6 +18,12 @@ def test_rededit_rounds_samples_and_tasks_and_counts_a_task_once():
     assert found.counts == {"add": 2, "remove": 1}
 
 
+def test_a_sample_is_rounded_before_its_task_is():
+    samples = [Scored("add", (2.0, 2.0, 1.0))] * 2 + [Scored("add", (1.0, 1.0, 1.0))]
+    assert aggregate(samples, RULES["rededit"]).tasks == {"add": 1.45}  # of 1.67, 1.67 and 1
+    assert aggregate(samples, RULES["strict"]).tasks == {"add": pytest.approx(13 / 9)}  # 1.444
+
+
 def test_each_weighting_is_what_it_says():
     def overall(weighting):
         return aggregate(SAMPLES, Rule(None, None, weighting, None)).overall
