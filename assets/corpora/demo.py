@@ -45,6 +45,7 @@ def make_demo_corpus(lake: Lake, config: DemoCorpusConfig, progress: Progress) -
     wanted = wanted_pieces(config)
     total = sum(sum(counts) for counts in wanted.values())
     folder = _photographs(config, total, progress)
+    progress("cutting photographs", 0, len(folder.photographs))
     cuts = cut_pieces(folder.photographs, config, wanted)
     _check(cuts, folder, config)
     clean = clean_entries(cuts)

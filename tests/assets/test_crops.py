@@ -70,6 +70,15 @@ def test_there_are_as_many_pieces_as_wanted(cuts):
     assert {split: (len(cut.clean), len(cut.spoiled)) for split, cut in cuts.items()} == WANTED
 
 
+@pytest.mark.slow
+def test_the_built_in_photographs_are_enough_for_the_demo():
+    wanted = {"train": Wanted(220, 72), "heldout": Wanted(80, 18)}
+    large = cut_pieces(
+        built_in_photographs(), CONFIG.model_copy(update={"oblong_share": 0.15, "seed": 0}), wanted
+    )
+    assert {split: (len(cut.clean), len(cut.spoiled)) for split, cut in large.items()} == wanted
+
+
 def test_held_out_pieces_share_no_pixel_with_training(places):
     found, widths = places
     for piece, box in found:
