@@ -48,13 +48,17 @@ def read_batch(lake: Lake, name: str) -> Batch:
 
 
 def forget_batches(lake: Lake, corpus: str) -> None:
-    """Deletes a corpus's batches and what was ingested from them, for a corpus that was made anew."""
+    """Deletes a corpus's batches and what was ingested and measured from them, for a corpus made anew.
+
+    Measures are kept by the name of a shard, and a new batch of the same name would be taken for measured.
+    """
     for batch in _read_batches(lake):
         if batch.corpus != corpus:
             continue
         for path in (f"records/{batch.name}.parquet", *raw_tables(batch.name)):
             lake.delete(path)
-        for path in lake.list(f"images/{batch.name}"):
+        measured = (path for path in lake.list("measures") if f"/{batch.name}-shard-" in path)
+        for path in [*lake.list(f"images/{batch.name}"), *measured]:
             lake.delete(path)
         lake.delete(_path(batch.name))
 

@@ -62,6 +62,8 @@ def ingest_batch(lake: Lake, config: CorporaConfig, batch: Batch, progress: Prog
             shards.append(f"images/{batch.name}/shard-{len(shards):03d}.parquet")
             write_image_shard(lake, shards[-1], waiting)
             waiting = []
+    for stale in sorted(set(lake.list(f"images/{batch.name}")) - set(shards)):
+        lake.delete(stale)
     tables = _write_tables(lake, batch, records, metadata)
     unreadable = [{"path": row["path"], "reason": row["error"]} for row in records if row["error"]]
     facts = {"readable": len(records) - len(unreadable), "unreadable": unreadable}

@@ -35,7 +35,10 @@ PREVIEWED_PAIRS = MAX_COLUMNS // 4
 
 @dataclass(frozen=True)
 class Shard:
-    """The engine's unit of work: some requests, where their sources lie, and where their targets go."""
+    """The engine's unit of work: some requests, where their sources lie, and where their targets go.
+
+    The path holds a digest of the requests, so other requests never meet measures of these targets.
+    """
 
     path: str
     destination: str
@@ -73,7 +76,7 @@ def synthesize(
     for stale in sorted(set(lake.list(f"images/{destination}")) - kept):
         lake.delete(stale)
     what = f"making pairs ({destination})"
-    if all(_finished(lake, config, shard) for shard in shards):
+    if all(_finished(lake, shard) for shard in shards):
         workers = 1  # nothing but markers to read, which is no reason to start processes
     made = map_shards(
         partial(make_shard, lake, config), shards, workers=workers, what=what, progress=progress
@@ -108,12 +111,9 @@ def make_shard(lake: Lake, config: SynthesizedConfig, shard: Shard) -> list[Pair
 
     The marker is written last. Sources below `SMALLEST_SOURCE` pixels give no pair.
     """
-    marker = _marker(shard.path)
-    if not _finished(lake, config, shard):
-        lake.delete(marker)
-        lake.delete(shard.path)
-        lake.write_json(marker, {"plan": _plan(config, shard), "pairs": _make(lake, config, shard)})
-    done = lake.read_json(marker)
+    if not _finished(lake, shard):
+        lake.write_json(_marker(shard.path), {"pairs": _make(lake, config, shard)})
+    done = lake.read_json(_marker(shard.path))
     by_key = {request.key: request for request in shard.requests}
     return [
         Pair(by_key[pair["key"]], tuple(pair["sources"]), pair["target"], pair["parameters"])
@@ -121,17 +121,10 @@ def make_shard(lake: Lake, config: SynthesizedConfig, shard: Shard) -> list[Pair
     ]
 
 
-def _finished(lake: Lake, config: SynthesizedConfig, shard: Shard) -> bool:
-    """Returns whether the shard's marker is there, for this plan, and so is the shard unless it is empty."""
+def _finished(lake: Lake, shard: Shard) -> bool:
+    """Returns whether the shard's marker is there, and so is the shard, unless it has no pair."""
     marker = _marker(shard.path)
-    done: dict[str, Any] = lake.read_json(marker) if lake.exists(marker) else {"plan": None}
-    if done["plan"] != _plan(config, shard):
-        return False
-    return not done["pairs"] or lake.exists(shard.path)
-
-
-def _plan(config: SynthesizedConfig, shard: Shard) -> str:
-    return digest([VERSION, config.seed, config.long_side, shard.requests])
+    return lake.exists(marker) and (lake.exists(shard.path) or not lake.read_json(marker)["pairs"])
 
 
 def _make(lake: Lake, config: SynthesizedConfig, shard: Shard) -> list[dict[str, Any]]:
@@ -186,7 +179,8 @@ def _shards(
     for start in range(0, len(ordered), config.pairs_per_shard):
         part = tuple(ordered[start : start + config.pairs_per_shard])
         lies = {source: shard_of[source] for request in part for source in request.source_ids}
-        shards.append(Shard(f"{own}shard-{len(shards):03d}.parquet", destination, part, lies))
+        plan = digest([VERSION, config.seed, config.long_side, part])[:8]
+        shards.append(Shard(f"{own}shard-{len(shards):03d}-{plan}.parquet", destination, part, lies))
     return shards
 
 

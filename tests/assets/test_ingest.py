@@ -93,6 +93,12 @@ def test_a_shard_is_closed_when_it_is_full(lake: Lake):
     assert sum(len(list(iterate_shard(lake, shard))) for shard in shards) == 3
 
 
+def test_a_shard_of_an_earlier_cut_does_not_stay_behind(lake: Lake):
+    lake.write_bytes("images/c-0000/shard-007.parquet", b"old")
+    ingest(lake, {"a.png": picture(1)})
+    assert lake.list("images") == ["images/c-0000/shard-000.parquet"]
+
+
 def test_a_file_over_the_limit_is_refused_unread_and_one_that_is_gone_is_named(lake: Lake):
     lake.write_bytes("inbox/c/large.png", picture(1) + bytes(3 * 1024**2))
     files = (CorpusFile("gone.png", 10), CorpusFile("large.png", lake.size("inbox/c/large.png")))
