@@ -8,7 +8,13 @@ import dagster as dg
 from pydantic import BaseModel
 
 from assets.lake.lake import Lake
-from assets.lake.steps import Manifest, Step, StepOutput, preview_path, run_step
+from assets.lake.steps import Manifest, Step, StepOutput, preview_path, read_manifests, run_step
+
+ingest_batches = dg.DynamicPartitionsDefinition(name="ingest_batch")
+"""A partition is an ingest batch; shards inside a batch are the engine's work, not Dagster's."""
+
+PARTITIONED = ("raw_images", "raw_samples", "measured")
+"""The assets that have one partition an ingest batch; all others read every batch there is."""
 
 MAX_PREVIEW_BYTES = 100_000
 """Previews are stored in the event log: larger ones slow the UI down."""
@@ -26,38 +32,43 @@ def materialize(
     )
 
 
-def materialize_partitions(
-    context: dg.AssetExecutionContext, lake: Lake, asset: str, build: Callable[[str], StepOutput]
-) -> list[Manifest]:
-    """Runs one step for each partition of the run; a partition reads the same partition of its inputs."""
+def materialize_batches(
+    context: dg.AssetExecutionContext, lake: Lake, build: Callable[[str], StepOutput]
+) -> dg.MaterializeResult:
+    """Runs the asset's step for each ingest batch of the run; a batch reads the same batch of its inputs."""
     resources = context.resources.original_resource_dict
-    key = dg.AssetKey(asset)
     manifests = []
-    for partition in context.partition_keys:
-        step = step_of(context.assets_def, key, resources, partition)
-        manifests.append(run_step(lake, step, lambda partition=partition: build(partition)))
+    for batch in context.partition_keys:
+        step = step_of(context.assets_def, context.asset_key, resources, batch)
+        manifests.append(run_step(lake, step, lambda batch=batch: build(batch)))
     _log_reuse(context, manifests)
-    return manifests
+    return dg.MaterializeResult(metadata=metadata(lake, manifests))
+
+
+def ingested_shards(lake: Lake) -> list[str]:
+    """Returns the image shards of all ingested batches, and of nothing that was synthesized."""
+    batches = read_manifests(lake, "raw_images")
+    return [path for batch in batches for path in batch.files if path.startswith("images/")]
 
 
 def step_of(
     assets_def: dg.AssetsDefinition,
     key: dg.AssetKey,
     resources: Mapping[str, Any],
-    partition: str | None = None,
+    batch: str | None = None,
 ) -> Step:
-    """Returns the step that stands behind an asset, or behind one partition of it.
+    """Returns the step that stands behind an asset, or behind one ingest batch of it.
 
     Its version and inputs are those that the asset declares; its configuration is every profile section
     among the resources that the asset asks for. So a section that an asset doesn't ask for can't stale it.
     """
     spec = assets_def.specs_by_key[key]
-    suffix = f"/{partition}" if partition else ""
+    inputs = (dep.asset_key.path[-1] for dep in spec.deps)
     sections = {name: resources[name] for name in sorted(assets_def.required_resource_keys)}
     return Step(
-        name=spec.key.path[-1] + suffix,
+        name=_of_batch(spec.key.path[-1], batch),
         version=spec.code_version or "0",
-        inputs=tuple(sorted(dep.asset_key.path[-1] + suffix for dep in spec.deps)),
+        inputs=tuple(sorted(_of_batch(name, batch) for name in inputs)),
         config={
             name: section.model_dump(mode="json")
             for name, section in sections.items()
@@ -81,6 +92,10 @@ def metadata(lake: Lake, manifests: Sequence[Manifest]) -> dict[str, Any]:
         picture = base64.b64encode(lake.read_bytes(preview)).decode()
         shown["preview"] = dg.MetadataValue.md(f"![{last.name}](data:image/jpeg;base64,{picture})")
     return shown
+
+
+def _of_batch(asset: str, batch: str | None) -> str:
+    return f"{asset}/{batch}" if batch and asset in PARTITIONED else asset
 
 
 def _log_reuse(context: dg.AssetExecutionContext, manifests: Sequence[Manifest]) -> None:

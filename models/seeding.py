@@ -1,9 +1,12 @@
 """Random generators keyed by (seed, purpose, keys): no draw depends on what was drawn before it."""
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derived_seed(seed: int, purpose: str, *keys: int | str) -> int:
@@ -17,6 +20,8 @@ def numpy_generator(seed: int, purpose: str, *keys: int | str) -> np.random.Gene
     return np.random.default_rng(derived_seed(seed, purpose, *keys))
 
 
-def torch_generator(seed: int, purpose: str, *keys: int | str) -> torch.Generator:
+def torch_generator(seed: int, purpose: str, *keys: int | str) -> "torch.Generator":
     """Returns the CPU Torch generator of one purpose, for example `("noise", step, rank)`."""
+    import torch  # two seconds that a worker which only draws with NumPy should not pay
+
     return torch.Generator().manual_seed(derived_seed(seed, purpose, *keys))

@@ -25,6 +25,11 @@ QUIET = {
 """Nothing phones home, in this process or in those that it starts."""
 
 
+def quiet() -> None:
+    """Keeps every library of this process, and of those that it starts, from phoning home."""
+    os.environ.update(QUIET)
+
+
 def dagster_home(home: Path) -> Path:
     """Returns the instance folder of a profile's home, made if it was missing."""
     folder = home / "dagster"
@@ -37,5 +42,5 @@ def dagster_home(home: Path) -> Path:
 
 def open_instance(home: Path) -> dg.DagsterInstance:
     """Returns the Dagster instance of a profile's home."""
-    os.environ.update(QUIET)
+    quiet()
     return dg.DagsterInstance.from_config(str(dagster_home(home)))

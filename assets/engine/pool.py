@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -10,6 +11,14 @@ from assets.engine.progress import Progress, tracked
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How the work over shards is spread. It decides how fast a result comes, never the result."""
+
+    workers: int
+
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 

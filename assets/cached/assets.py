@@ -1,0 +1,38 @@
+"""The border between data and training: mixtures of kept samples, and the tensors that they need."""
+
+import dagster as dg
+
+from assets.cached.config import EncodeConfig, MixturesConfig
+from assets.cached.encode import encode_cache
+from assets.cached.mixture import build_mixtures
+from assets.engine.progress import Progress
+from assets.lake.lake import Lake
+from assets.lake.steps import StepOutput
+from assets.materialize import materialize
+
+
+@dg.asset(
+    group_name="cached",
+    kinds={"safetensors"},
+    owners=["team:models"],
+    code_version="1",
+    deps=["raw_samples", "captioned", "synthesized", "longtail", "postfiltered"],
+)
+def train_cache(
+    context: dg.AssetExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    progress: dg.ResourceParam[Progress],
+    mixtures: dg.ResourceParam[MixturesConfig],
+    encode: dg.ResourceParam[EncodeConfig],
+) -> dg.MaterializeResult:
+    """One mixture a training stage (report Table 1), the codec, and the text features and latents they name.
+
+    Writes `mixtures/`, `models/codec` and `cache/`; the trainer reads these and nothing else.
+    """
+
+    def build() -> StepOutput:
+        mixed = build_mixtures(lake, mixtures, progress)
+        encoded = encode_cache(lake, encode, progress)
+        return StepOutput((*mixed.files, *encoded.files), mixed.rows, {**mixed.facts, **encoded.facts})
+
+    return materialize(context, lake, build)

@@ -1,0 +1,134 @@
+"""The demo's benchmark (report 4): every registered stage over held-out edits whose truth is known."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from assets.cached.encode import CODEC
+from assets.cached.mixture import kept_samples
+from assets.engine.progress import Progress
+from assets.lake.images import read_image_table, read_images
+from assets.lake.lake import Lake
+from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS
+from assets.lake.steps import StepOutput, read_manifest
+from assets.postfiltered.config import EVALUATOR
+from assets.training.config import STAGES, Tracking
+from benchmarks.config import BenchConfig
+from benchmarks.suites.item import BenchItem, first_of_each_kind
+from models.pixels import cover_crop, decode
+
+FOLDER = "bench"
+INSTRUCTION_KIND = "concise"
+
+
+def run_bench(
+    lake: Lake,
+    config: BenchConfig,
+    *,
+    side: int,
+    tracking: Tracking,
+    text_encoder: Path | None,
+    progress: Progress,
+) -> StepOutput:
+    """Writes every stage's outputs, `bench/scores.parquet` and the report in `bench/report`.
+
+    Args:
+        lake: holds held-out samples, the codec, the evaluator and the manifests of the stages.
+        config: samples of a kind, seed, steps.
+        side: of the pictures that the editors were trained on, in pixels.
+        tracking: where the registered versions are.
+        text_encoder: folder of the text encoder, None to look for an installed one.
+        progress: told of each batch.
+    """
+    from benchmarks.run import run_benchmark
+    from models.codec import PatchCodec
+
+    table, report = run_benchmark(
+        bench_items(lake, config.samples_per_kind, side),
+        _editors(lake, config, tracking),
+        folder=lake.local_path(FOLDER),
+        codec=PatchCodec.from_pretrained(str(lake.local_path(CODEC))),
+        evaluator=_evaluator(lake.local_path(EVALUATOR), text_encoder),
+        config=config,
+        progress=progress,
+    )
+    lake.write_table(f"{FOLDER}/scores.parquet", table)
+    figures = lake.read_json(f"{FOLDER}/report/report.json")
+    facts = {
+        "champion": report.champion,
+        "challenger": report.challenger,
+        "editors": report.editors.to_dicts(),
+        "kinds": figures["kinds"],
+        "page": str(report.page),
+    }
+    files = (f"{FOLDER}/scores.parquet", f"{FOLDER}/report/report.json")
+    return StepOutput(files, table.height, facts, report.sheet.read_bytes())
+
+
+def bench_items(lake: Lake, samples_per_kind: int, side: int) -> Iterator[BenchItem]:
+    """Yields the suite: held-out edits that every filter kept, cut as the trainer's cache cuts them."""
+    samples = kept_samples(lake.read_tables("samples", SAMPLES), lake.read_tables("verdicts", VERDICTS))
+    edits = samples.filter((pl.col("split") == "heldout") & (pl.col("task") == "i2i")).with_columns(
+        template=pl.col("origin").struct.field("template")
+    )
+    chosen = first_of_each_kind(dict(edits.select("sample_id", "template").iter_rows()), samples_per_kind)
+    rows = edits.filter(pl.col("sample_id").is_in(chosen))
+    instructions = _instructions(lake, chosen)
+    needed = sorted({*rows["target_id"], *rows["source_ids"].explode()})
+    table = read_image_table(lake, lake.list("images", ".parquet"))
+    files = read_images(lake, dict(table.select("image_id", "shard").iter_rows()), needed)
+    for row in rows.iter_rows(named=True):
+        yield BenchItem(
+            sample_id=row["sample_id"],
+            kind=row["template"],
+            category=row["subcategory"],
+            instruction=instructions[row["sample_id"]],
+            sources=tuple(cover_crop(decode(files[source]), side, side) for source in row["source_ids"]),
+            truth=cover_crop(decode(files[row["target_id"]]), side, side),
+        )
+
+
+def _instructions(lake: Lake, samples: Sequence[str]) -> Mapping[str, str]:
+    texts = lake.read_tables("texts", TEXTS).filter(
+        pl.col("sample_id").is_in(list(samples))
+        & (pl.col("kind") == INSTRUCTION_KIND)
+        & (pl.col("lang") == "en")
+    )
+    first = texts.sort("sample_id", "text_id").unique("sample_id", keep="first")
+    return dict(first.select("sample_id", "text").iter_rows())
+
+
+def _editors(lake: Lake, config: BenchConfig, tracking: Tracking) -> Mapping[str, Any]:
+    from benchmarks.runner import PipelineEditor
+    from models.registry import version_folder
+
+    editors = {}
+    for stage in STAGES:
+        manifest = read_manifest(lake, stage)
+        assert manifest is not None, f"{stage} is an input of the benchmark"
+        folder = version_folder(manifest.facts["version"], tracking_uri=tracking.uri)
+        editors[stage] = PipelineEditor(
+            folder, identity=manifest.content, seed=config.seed, steps=config.steps
+        )
+    return editors
+
+
+def _evaluator(folder: Path, text_encoder: Path | None) -> Any:
+    from models.evaluator import load_evaluator
+    from models.text_encoder import load_text_encoder
+    from models.thumbnail import squeeze
+    from trainers.encoding import to_model_range
+
+    evaluator = load_evaluator(folder)
+    encoder = load_text_encoder(text_encoder)
+
+    def score(
+        sources: Sequence[np.ndarray], instructions: Sequence[str], outputs: Sequence[np.ndarray]
+    ) -> list[float]:
+        seen = (to_model_range([squeeze(picture) for picture in pictures]) for pictures in (sources, outputs))
+        return evaluator.score(*seen, encoder.embed(instructions)).tolist()
+
+    return score

@@ -1,0 +1,101 @@
+"""A trained stage as a version in the model registry: self-contained, with a card of where it came from."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from assets.cached.encode import CODEC
+from assets.lake.lake import Lake
+from assets.lake.steps import Manifest, read_manifest
+from trainers.config import StageRun
+
+
+def register_stage(
+    lake: Lake,
+    run: StageRun,
+    result: Mapping[str, Any],
+    *,
+    text_encoder: Path | None,
+    side: int,
+    tags: Mapping[str, str],
+) -> str:
+    """Returns the number of the version that holds a stage's weights; the same weights are one version.
+
+    Args:
+        lake: holds the codec and the manifest of the cache that the stage was trained from.
+        run: of the stage; it must have been tracked, because a version belongs to an MLflow run.
+        result: of the stage, as its trainer wrote it.
+        text_encoder: folder of the text encoder, None to look for an installed one.
+        side: of the pictures that the stage was trained on, in pixels.
+        tags: what else the version says of itself.
+
+    Raises:
+        ValueError: MLflow kept no run of the stage.
+    """
+    from models.editor import load_editor
+    from models.model_card import model_card
+    from models.registry import NAME, register_version
+    from models.text_encoder import TextEncoder, find_text_encoder
+
+    if run.tracking is None or result["mlflow_run_id"] is None:
+        raise ValueError(
+            f"{run.config.stage} has no MLflow run, so there is nothing to register it under. "
+            f"{run.output / 'trainer.log'} says why MLflow did not answer; mend it, delete {run.output}, "
+            "and run again."
+        )
+    editor = load_editor(run.output / "final")
+    folder = run.output / "pipeline"
+    _save(folder, lake, run, editor, find_text_encoder(text_encoder), side)
+    cache = read_manifest(lake, "train_cache")
+    assert cache is not None, "a stage was trained without a cache"
+    try:
+        return register_version(
+            folder,
+            tracking_uri=run.tracking.uri,
+            run_id=result["mlflow_run_id"],
+            stage=run.config.stage,
+            card=model_card(
+                name=NAME,
+                stage=run.config.stage,
+                parameters=sum(parameter.numel() for parameter in editor.parameters()),
+                sample_size=side,
+                languages=TextEncoder.languages,
+                training=_training_facts(run, result, tags),
+                data=_data_facts(cache, run.config.stage),
+            ),
+            tags={**tags, "data_digest": cache.content},
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # the registry holds it now
+
+
+def _save(folder: Path, lake: Lake, run: StageRun, editor: Any, text_encoder: Path, side: int) -> None:
+    from models.codec import PatchCodec
+    from models.saved_pipeline import save_pipeline
+
+    save_pipeline(
+        folder,
+        transformer=editor,
+        codec=PatchCodec.from_pretrained(str(lake.local_path(CODEC))),
+        text_encoder_folder=text_encoder,
+        resolution_shift=run.config.resolution_shift,
+        sample_size=side,
+    )
+
+
+def _training_facts(run: StageRun, result: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
+    start = "new weights" if run.init_from is None else f"the end of {run.init_from.parent.name}"
+    losses = f"{result['first_validation_loss']:.4f} to {result['last_validation_loss']:.4f}"
+    return {
+        "started from": start,
+        "steps": result["steps"],
+        "validation loss": losses,
+        "ranks": f"{result['world_size']}, ZeRO stage {result['zero_stage']}",
+        **tags,
+    }
+
+
+def _data_facts(cache: Manifest, stage: str) -> dict[str, Any]:
+    counts = cache.facts["stages"][stage]
+    return {"samples": counts["samples"], "rows (sample and text)": counts["rows"], "digest": cache.content}

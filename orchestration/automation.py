@@ -1,0 +1,79 @@
+"""Jobs, and what starts them: a sensor and a schedule for new ingest batches, both off by default."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.corpora.batches import discover_batches
+from assets.corpora.config import CorporaConfig
+from assets.lake.ids import digest
+from assets.lake.lake import Lake
+from assets.lake.steps import read_manifest
+from assets.materialize import ingest_batches
+
+TRAINING = dg.AssetSelection.groups("training")
+BENCHMARK = dg.AssetSelection.groups("benchmark", "registry")
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+EVERYTHING = dg.AssetSelection.all()
+
+jobs = [
+    dg.define_asset_job("data", EVERYTHING - TRAINING - BENCHMARK, description="raw files to cache"),
+    dg.define_asset_job("train", TRAINING, description="the five stages, each from the one before"),
+    dg.define_asset_job("bench", BENCHMARK, description="benchmark, report, champion"),
+    dg.define_asset_job("all", EVERYTHING, description="raw files to champion"),
+]
+JOBS = tuple(job.name for job in jobs)
+
+
+def batch_range(names: list[str]) -> dict[str, str]:
+    """Returns the run tags that make one run take all partitions from the first to the last of `names`."""
+    return {RANGE_START: names[0], RANGE_END: names[-1]}
+
+
+def register_batches(instance: dg.DagsterInstance, lake: Lake, corpora: CorporaConfig) -> list[str]:
+    """Returns the names of all ingest batches in order, after telling Dagster of those it did not know."""
+    names = [batch.name for batch in discover_batches(lake, corpora)]
+    known = set(instance.get_dynamic_partitions(str(ingest_batches.name)))
+    new = [name for name in names if name not in known]
+    if new:
+        instance.add_dynamic_partitions(str(ingest_batches.name), new)
+    return names
+
+
+def requests_for_new_batches(
+    instance: dg.DagsterInstance, lake: Lake, corpora: CorporaConfig
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Yields one run of the data job over all batches from the first that was not ingested yet."""
+    names = register_batches(instance, lake, corpora)
+    new = [name for name in names if read_manifest(lake, f"raw_samples/{name}") is None]
+    if not new:
+        yield dg.SkipReason(f"All {len(names)} batches are ingested.")
+        return
+    yield dg.RunRequest(run_key=digest(new), tags=batch_range(names[names.index(new[0]) :]))
+
+
+@dg.sensor(
+    job_name="data",
+    minimum_interval_seconds=300,
+    description="Looks for new files in the corpora, freezes them into batches and asks for one data run.",
+)
+def new_batches(
+    context: dg.SensorEvaluationContext,
+    lake: dg.ResourceParam[Lake],
+    corpora: dg.ResourceParam[CorporaConfig],
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Asks for a data run when files are new."""
+    yield from requests_for_new_batches(context.instance, lake, corpora)
+
+
+@dg.schedule(job_name="data", cron_schedule="0 2 * * *", description="The same, once a night.")
+def nightly_data(
+    context: dg.ScheduleEvaluationContext,
+    lake: dg.ResourceParam[Lake],
+    corpora: dg.ResourceParam[CorporaConfig],
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Asks for a data run at two in the morning when files are new."""
+    yield from requests_for_new_batches(context.instance, lake, corpora)

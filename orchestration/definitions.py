@@ -1,0 +1,68 @@
+"""The one Definitions object: every asset and check of the lineage, wired to one profile."""
+
+import logging
+import os
+from importlib import import_module
+from pathlib import Path
+
+import dagster as dg
+
+from assets.engine.progress import Progress
+from orchestration.automation import jobs, new_batches, nightly_data
+from orchestration.profile import Profile, default_home, load_profile
+from orchestration.resources import build_resources
+
+ASSET_MODULES = (
+    "corpora",
+    "measured",
+    "dedup",
+    "filtered",
+    "captioned",
+    "synthesized",
+    "longtail",
+    "postfiltered",
+    "cached",
+    "training",
+    "reports",
+)
+"""The stages of the lineage, in order; each package has an `assets` module."""
+
+
+def build_definitions(
+    profile: Profile, home: Path, progress: Progress | None = None, follower: logging.Handler | None = None
+) -> dg.Definitions:
+    """Returns the definitions of a profile.
+
+    Args:
+        profile: decides sizes, thresholds and backends; the graph is the same for all.
+        home: the folder that holds everything the profile makes.
+        progress: told how far an asset is; None writes it to Dagster's log.
+        follower: receives the events of a run, as a console does.
+    """
+    modules = [import_module(f"assets.{name}.assets") for name in ASSET_MODULES]
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(modules),
+        asset_checks=dg.load_asset_checks_from_modules(modules),
+        jobs=jobs,
+        sensors=[new_batches],
+        schedules=[nightly_data],
+        resources=build_resources(profile, home, progress),
+        executor=dg.in_process_executor,  # a process for each step would cost ten seconds of imports each
+        loggers={"console": _follow(follower)} if follower is not None else None,
+    )
+
+
+def _follow(follower: logging.Handler) -> dg.LoggerDefinition:
+    def start(_: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("emberline", logging.DEBUG)
+        logger.addHandler(follower)
+        return logger
+
+    return dg.LoggerDefinition(start)
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Returns the definitions of the profile and home that the environment names."""
+    profile = load_profile(os.environ.get("EMBERLINE_PROFILE", "demo"))
+    return build_definitions(profile, Path(os.environ.get("EMBERLINE_HOME") or default_home(profile)))

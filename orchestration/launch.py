@@ -1,0 +1,62 @@
+"""Starts a trainer from an asset: Dagster Pipes for what it reports, a shim that ties its life to ours."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import dagster as dg
+
+from trainers.launch import training_command, training_environment
+
+INTERRUPTED = 75
+LOG_LINES = 25
+STOP_SECONDS = 60.0
+"""How long ranks may take to save a checkpoint when they are told to stop."""
+
+
+class TrainingFailedError(RuntimeError):
+    """The trainer ended with an error; the message holds the end of its log."""
+
+
+def launch_trainer(context: dg.AssetExecutionContext, run_file: Path, ranks: int) -> None:
+    """Trains the stage run of a JSON file; what the ranks print goes to `trainer.log` beside it.
+
+    Raises:
+        TrainingFailedError: see there.
+    """
+    log_file = run_file.with_name("trainer.log")
+    with (
+        dg.open_pipes_session(
+            context, dg.PipesEnvContextInjector(), dg.PipesTempFileMessageReader()
+        ) as session,
+        log_file.open("ab") as log,
+    ):
+        trainer = subprocess.Popen(
+            training_command(str(run_file), ranks),
+            env={**os.environ, **training_environment(), **session.get_bootstrap_env_vars()},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            code = trainer.wait()
+        except BaseException:
+            _stop(trainer)
+            raise
+    if code == INTERRUPTED:
+        raise TrainingFailedError("The trainer was told to stop and saved a checkpoint. Run again to resume.")
+    if code != 0:
+        shown = _tail(log_file)
+        raise TrainingFailedError(f"The trainer ended with code {code}. {log_file} ends with:\n{shown}")
+
+
+def _stop(trainer: subprocess.Popen[bytes]) -> None:
+    trainer.terminate()
+    try:
+        trainer.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        trainer.kill()
+        trainer.wait()
+
+
+def _tail(log_file: Path) -> str:
+    return "\n".join(log_file.read_text(errors="replace").splitlines()[-LOG_LINES:])

@@ -1,0 +1,118 @@
+"""What a run would do: each asset, whether it is due, where it runs and what it needs. Touches nothing."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import dagster as dg
+from rich.console import Console
+from rich.table import Table
+
+from assets.lake.lake import Lake
+from assets.lake.steps import MissingInputError, finished, read_manifests
+from assets.materialize import PARTITIONED, step_of
+from assets.training.config import STAGES
+from orchestration.definitions import build_definitions
+from orchestration.profile import Profile
+from orchestration.resources import build_resources, tracking
+
+State = Literal["finished", "due", "depends"]
+
+ON_POOL = {"raw_images", "measured", "copy_descriptor", "synthesized", "pair_measures", "longtail"}
+
+
+class Planned(NamedTuple):
+    """One asset of a plan. `depends`: due only if what it reads turns out differently."""
+
+    asset: str
+    state: State
+    runs_on: str
+    needs: tuple[str, ...]
+
+
+def plan(profile: Profile, home: Path, selection: dg.AssetSelection) -> list[Planned]:
+    """Returns the selected assets in the order in which they would run."""
+    definitions = build_definitions(profile, home)
+    resources = build_resources(profile, home, None)
+    graph = definitions.resolve_asset_graph()
+    chosen = selection.resolve(graph)
+    lake = Lake(str(home))
+    states: dict[str, State] = {}
+    planned = []
+    for key in graph.toposorted_asset_keys:
+        asset = key.path[-1]
+        upstream = {parent.path[-1] for parent in graph.get(key).parent_keys}
+        states[asset] = _state(lake, definitions, key, resources)
+        if states[asset] == "finished" and any(states[name] != "finished" for name in upstream):
+            states[asset] = "depends"
+        if key in chosen:
+            planned.append(Planned(asset, states[asset], _where(profile, asset), needs(profile, home, asset)))
+    return planned
+
+
+def needs(profile: Profile, home: Path, asset: str) -> tuple[str, ...]:
+    """Returns what an asset needs besides its inputs: folders, weights, servers, processes."""
+    wanted: Mapping[str, tuple[str, ...]] = {
+        "raw_images": tuple(f"{c.name}: {c.path}" for c in profile.corpora.corpora),
+        "coverage": (_text_encoder(profile), _index(profile)),
+        "longtail": (_text_encoder(profile), _index(profile)),
+        "evaluator": (_text_encoder(profile),),
+        "postfiltered": (_text_encoder(profile),),
+        "train_cache": (_text_encoder(profile),),
+        **{
+            stage: (f"MLflow at {tracking(profile, home).uri}", *_stage_needs(profile, stage))
+            for stage in STAGES
+        },
+        "bench_report": (_text_encoder(profile), f"MLflow at {tracking(profile, home).uri}"),
+        "champion": (f"MLflow at {tracking(profile, home).uri}",),
+    }
+    return wanted.get(asset, ())
+
+
+def print_plan(profile: Profile, home: Path, selection: dg.AssetSelection, console: Console) -> None:
+    """Prints the plan of a run as a table."""
+    table = Table(
+        title=f"{profile.name}: {profile.description}", caption=f"home: {home}", title_justify="left"
+    )
+    for column in ("asset", "state", "runs on", "needs"):
+        table.add_column(column, overflow="fold")
+    for row in plan(profile, home, selection):
+        style = {"finished": "green", "due": "yellow", "depends": "dim"}[row.state]
+        table.add_row(row.asset, f"[{style}]{row.state}[/]", row.runs_on, "\n".join(row.needs))
+    console.print(table)
+
+
+def _state(lake: Lake, definitions: dg.Definitions, key: dg.AssetKey, resources: Mapping[str, Any]) -> State:
+    asset = key.path[-1]
+    assets_def = definitions.resolve_assets_def(key)
+    batches = [manifest.name.partition("/")[2] for manifest in read_manifests(lake, asset)]
+    partitions: list[str | None] = [*batches] if asset in PARTITIONED else [None]
+    try:
+        done = [finished(lake, step_of(assets_def, key, resources, batch)) for batch in partitions]
+    except MissingInputError:
+        return "due"
+    return "finished" if done and all(done) else "due"
+
+
+def _where(profile: Profile, asset: str) -> str:
+    if asset in STAGES:
+        stage = getattr(profile.training, asset)
+        return f"{profile.training.trainer.ranks} ranks, ZeRO stage {stage.zero_stage}, {stage.precision}"
+    if asset in ON_POOL:
+        return f"{profile.engine.kind}, {profile.engine.workers} workers"
+    return "this process"
+
+
+def _stage_needs(profile: Profile, stage: str) -> Iterator[str]:
+    config = getattr(profile.training, stage)
+    side = profile.mixtures.side
+    yield f"{config.steps:,} steps of {config.batch_size * profile.training.trainer.ranks} samples at {side} px"
+
+
+def _text_encoder(profile: Profile) -> str:
+    path = profile.encode.text_encoder
+    return f"text encoder all-MiniLM-L6-v2: {path or 'an installed one'}"
+
+
+def _index(profile: Profile) -> str:
+    return f"Qdrant: {profile.longtail.url or 'local mode, in the home'}"

@@ -1,0 +1,107 @@
+"""Profiles: the only place where sizes, paths, thresholds and backends are chosen, validated whole."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from assets.filtered.config import FilteredConfig
+from assets.longtail.config import LongtailConfig
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from assets.cached.config import EncodeConfig, MixturesConfig
+from assets.captioned.config import CaptionedConfig
+from assets.corpora.config import CorporaConfig, DemoCorpusConfig
+from assets.dedup.config import DedupConfig
+from assets.postfiltered.config import PostfilteredConfig
+from assets.synthesized.config import SynthesizedConfig
+from assets.training.config import TrainingConfig
+from benchmarks.config import BenchConfig
+from orchestration.profile_errors import ProfileError, describe
+
+PROFILES = Path(__file__).parents[1] / "profiles"
+
+
+class EngineConfig(BaseModel, frozen=True, extra="forbid"):
+    """Where the work over shards runs. It decides how fast a result comes, never the result."""
+
+    kind: Literal["pool"] = Field(description="pool: worker processes of this machine")
+    workers: int = Field(ge=1, le=1024, description="processes, of one thread each")
+
+
+class TrackingServerConfig(BaseModel, frozen=True, extra="forbid"):
+    """MLflow: where runs and registered models go."""
+
+    uri: str | None = Field(description="MLflow tracking URI; null keeps everything in the home, in SQLite")
+    experiment: str = Field(min_length=1)
+    model_name: str = Field(min_length=1, description="name in the model registry")
+
+
+class Profile(BaseModel, frozen=True, extra="forbid"):
+    """Everything that is chosen about one system, stage by stage in the order of the lineage."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="also names the home folder")]
+    description: str
+    engine: EngineConfig
+    demo: DemoCorpusConfig | None = Field(description="the demo's own corpus; null where there is none")
+    corpora: CorporaConfig
+    dedup: DedupConfig
+    filtered: FilteredConfig
+    captioned: CaptionedConfig
+    synthesized: SynthesizedConfig
+    longtail: LongtailConfig
+    postfiltered: PostfilteredConfig
+    mixtures: MixturesConfig
+    encode: EncodeConfig
+    training: TrainingConfig
+    bench: BenchConfig
+    tracking: TrackingServerConfig
+
+    @model_validator(mode="after")
+    def _demo_corpus_is_read(self) -> Self:
+        if self.demo is not None and self.demo.corpus not in {c.name for c in self.corpora.corpora}:
+            raise ValueError(
+                f"demo.corpus is {self.demo.corpus}, but no corpus under corpora.corpora has this name. "
+                f"Add one with path inbox/{self.demo.corpus}, or set demo to null."
+            )
+        return self
+
+
+def profile_path(name: str) -> Path:
+    """Returns the file of a profile, given its path or the name of one in `profiles/`.
+
+    Raises:
+        ProfileError: there is no such file; the message lists those that there are.
+    """
+    for candidate in (Path(name), PROFILES / f"{name}.yaml"):
+        if candidate.is_file():
+            return candidate
+    known = ", ".join(sorted(path.stem for path in PROFILES.glob("*.yaml")))
+    raise ProfileError(f"No profile {name}. Give the path of a YAML file, or one of {known}.")
+
+
+def load_profile(name: str) -> Profile:
+    """Returns the profile of a name or path.
+
+    Raises:
+        ProfileError: one line for each fault, with file, line, field and mend.
+    """
+    path = profile_path(name)
+    return parse_profile(path.read_text(encoding="utf-8"), str(path))
+
+
+def parse_profile(text: str, file: str) -> Profile:
+    """Returns the profile that a YAML text says; `file` is how errors call it."""
+    try:
+        value = yaml.safe_load(text)
+        return Profile.model_validate(value if value is not None else {})
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        reason = f"{file}:{line} is not YAML: {error.problem}. Mend the line or the one above it."
+        raise ProfileError(reason) from error
+    except ValidationError as error:
+        raise ProfileError(describe(error, text, file, Profile)) from error
+
+
+def default_home(profile: Profile) -> Path:
+    """Returns `./.emberline/<profile>`, where everything of the profile lies and which is safe to delete."""
+    return Path.cwd() / ".emberline" / profile.name

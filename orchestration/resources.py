@@ -1,0 +1,72 @@
+"""What assets are given: the lake, the engine, ways to report and to launch, and the profile's sections."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.engine.pool import Engine
+from assets.engine.progress import Progress
+from assets.lake.lake import Lake
+from assets.training.config import STAGES, Tracking
+from orchestration.launch import launch_trainer
+from orchestration.profile import Profile
+
+LOG_EVERY_SHARE = 0.1
+
+
+def build_resources(profile: Profile, home: Path, progress: Progress | None) -> Mapping[str, Any]:
+    """Returns the resources of a profile by name.
+
+    A section of the profile is a resource of its own, and what an asset asks for is what can stale it.
+    """
+    resources: dict[str, Any] = {
+        "lake": Lake(str(home)),
+        "engine": Engine(profile.engine.workers),
+        "progress": progress or log_progress(),
+        "launcher": launch_trainer,
+        "tracking": tracking(profile, home),
+        "trainer": profile.training.trainer,
+        **{stage: getattr(profile.training, stage) for stage in STAGES},
+    }
+    sections = (
+        "demo",
+        "corpora",
+        "descriptor",
+        "dedup",
+        "filtered",
+        "captioned",
+        "synthesized",
+        "longtail",
+        "evaluator",
+        "postfiltered",
+        "mixtures",
+        "encode",
+        "bench",
+    )
+    return resources | {name: getattr(profile, name) for name in sections}
+
+
+def tracking(profile: Profile, home: Path) -> Tracking:
+    """Returns where MLflow keeps runs and versions: the profile's server, else SQLite in the home."""
+    store = home / "mlflow"
+    uri = profile.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store / 'mlflow.db'}"
+    if uri.startswith("sqlite:"):
+        store.mkdir(parents=True, exist_ok=True)
+    return Tracking(uri=uri, experiment=profile.tracking.experiment)
+
+
+def log_progress() -> Progress:
+    """Returns a progress that writes a line to Dagster's log for every tenth of the work."""
+    logger = dg.get_dagster_logger("emberline")
+    last: dict[str, int] = {}
+
+    def report(what: str, done: int, total: int) -> None:
+        tenth = int(done / max(total, 1) / LOG_EVERY_SHARE)
+        if done == 0 or last.get(what) != tenth:
+            last[what] = tenth
+            logger.info(f"{what}: {done} of {total}")
+
+    return report

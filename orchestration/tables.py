@@ -1,0 +1,115 @@
+"""What `status` and `explain` print for people."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.tree import Tree
+
+SHORT = 100
+
+
+def print_status(found: Mapping[str, Any], console: Console) -> None:
+    """Prints the status of a home: a table for each part that has been made, a line for each that has not."""
+    _funnel(found["funnel"], console)
+    _mapping("filters on the planted truth", found["filters"], ("precision", "recall", "planted"), console)
+    _mapping("coverage of instructions", found["coverage"], ("before", "after"), console)
+    _rows("training stages", found["stages"], console)
+    _line("evaluator", found["evaluator"], console)
+    _bench(found["bench"], console)
+    _line("registry", found["registry"], console)
+    if found["disk_bytes"] is not None:
+        console.print(f"{found['home']}: {found['disk_bytes'] / 2**20:.0f} MiB")
+
+
+def print_life(life: Mapping[str, Any], console: Console) -> None:
+    """Prints the life of an image or a sample as a tree."""
+    identifier = life.get("sample_id") or life.get("image_id")
+    kind = "sample" if "sample_id" in life else "image"
+    tree = Tree(f"[bold]{kind} {identifier}[/]")
+    for name, value in life.items():
+        _grow(tree, name, value)
+    console.print(tree)
+
+
+def _grow(tree: Tree, name: str, value: Any) -> None:
+    if isinstance(value, Mapping):
+        branch = tree.add(f"[bold]{name}[/]")
+        for key, inner in value.items():
+            _grow(branch, str(key), inner)
+    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+        branch = tree.add(f"[bold]{name}[/] ({len(value)})")
+        for row in value:
+            branch.add(_short(", ".join(f"{key}={inner}" for key, inner in row.items() if inner is not None)))
+    elif value not in (None, [], ""):
+        tree.add(f"{name}: {_short(value)}")
+
+
+def _funnel(rows: Sequence[Mapping[str, Any]] | None, console: Console) -> None:
+    if rows is None:
+        console.print("funnel: not made yet")
+        return
+    table = Table(title="funnel", title_justify="left")
+    for column in ("stage", "in", "kept", "dropped by rule"):
+        table.add_column(column, justify="right" if column in ("in", "kept") else "left")
+    for row in rows:
+        dropped = ", ".join(f"{rule} {count}" for rule, count in row["dropped"].items())
+        table.add_row(row["stage"], str(row["in"]), str(row["kept"]), dropped)
+    console.print(table)
+
+
+def _bench(kinds: Mapping[str, Mapping[str, Mapping[str, Any]]] | None, console: Console) -> None:
+    if kinds is None:
+        console.print("benchmark: not made yet")
+        return
+    editors = list(next(iter(kinds.values())))
+    table = Table(title="benchmark: latent error on held-out edits", title_justify="left")
+    for column in ("edit kind", "copying", *editors):
+        table.add_column(column, justify="left" if column == "edit kind" else "right")
+    for kind, figures in kinds.items():
+        errors = [f"{figures[editor]['model_error']:.3f}" for editor in editors]
+        table.add_row(kind, f"{figures[editors[0]]['copy_error']:.3f}", *errors)
+    console.print(table)
+
+
+def _mapping(
+    title: str, rows: Mapping[str, Mapping[str, Any]] | None, columns: Sequence[str], console: Console
+) -> None:
+    if rows is None:
+        console.print(f"{title}: not made yet")
+        return
+    table = Table(title=title, title_justify="left")
+    for column in ("", *columns):
+        table.add_column(column, justify="right" if column else "left")
+    for name, row in rows.items():
+        table.add_row(name, *(_cell(row.get(column)) for column in columns))
+    console.print(table)
+
+
+def _rows(title: str, rows: Sequence[Mapping[str, Any]] | None, console: Console) -> None:
+    if rows is None:
+        console.print(f"{title}: not made yet")
+        return
+    table = Table(*rows[0], title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console.print(table)
+
+
+def _line(title: str, values: Mapping[str, Any] | None, console: Console) -> None:
+    if values is None:
+        console.print(f"{title}: not made yet")
+    else:
+        console.print(f"{title}: " + ", ".join(f"{name} {_cell(value)}" for name, value in values.items()))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= SHORT else text[: SHORT - 1] + "…"
