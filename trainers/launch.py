@@ -35,6 +35,7 @@ def training_environment() -> dict[str, str]:
         "MKL_NUM_THREADS": "1",
         "POLARS_MAX_THREADS": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # by default a lost server is called for four minutes
         "DO_NOT_TRACK": "true",
         "TOKENIZERS_PARALLELISM": "false",
     }

@@ -78,6 +78,11 @@ def train_resumably(
     return losses
 
 
+def forget_checkpoint(folder: Path) -> None:
+    """Deletes the checkpoint of a run whose model has been saved."""
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()

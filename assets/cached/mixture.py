@@ -128,7 +128,9 @@ def mix(rows: pl.DataFrame, shares: StageMixture) -> pl.DataFrame:
     weighted = drawn.with_columns(weight=within_sample * within_cell)
     total = pl.col("weight").sum().over("split")
     return (
-        weighted.with_columns(weight=pl.col("weight") / total).sort("sample_id", "text_key").select(MIXTURE)
+        weighted.with_columns(weight=pl.col("weight") / total)
+        .sort("sample_id", "text_key")
+        .select(list(MIXTURE))
     )
 
 

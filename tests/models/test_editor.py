@@ -41,7 +41,9 @@ def test_packing_is_channel_major_two_by_two():
     tokens = pack(latents)
     assert tokens.shape == (2, 6, 12)
     # Token 4 is block row 1, block column 1: rows 2 and 3, columns 2 and 3 of every channel in turn.
-    expected = [latents[1, channel, row, column] for channel in range(3) for row in (2, 3) for column in (2, 3)]
+    expected = [
+        latents[1, channel, row, column] for channel in range(3) for row in (2, 3) for column in (2, 3)
+    ]
     assert tokens[1, 4].tolist() == torch.stack(expected).tolist()
 
 
@@ -59,7 +61,9 @@ def test_six_tensors_of_the_last_block_are_frozen_and_are_exactly_those_without_
     noisy, reference, text, mask, sigma = inputs()
     fresh = build_editor(TINY, seed=1).requires_grad_(True)
     # Unfreeze all: whatever gets no gradient at all can't reach the output.
-    predict_velocity(fresh, noisy, [reference], text=text, text_mask=mask, sigma=sigma).pow(2).sum().backward()
+    predict_velocity(fresh, noisy, [reference], text=text, text_mask=mask, sigma=sigma).pow(
+        2
+    ).sum().backward()
     without = [name for name, parameter in fresh.named_parameters() if parameter.grad is None]
     last = "transformer_blocks.1."
     assert sorted(dead_parameters(fresh)) == sorted(without)

