@@ -94,6 +94,11 @@ def test_official_stops_where_the_script_would():
     assert read_official("no scores at all").state is State.PARSE_FAILED
 
 
+def test_what_no_judge_writes_is_no_score():
+    assert read_official("Motion Fidelity: " + "9" * 50).state is State.PARSE_FAILED
+    assert read_strict(reply_with([5, 5, 5]) + " " * 100_000, LABELS).state is State.PARSE_FAILED
+
+
 @given(st.text(max_size=200))
 def test_no_text_crashes_a_parser_or_gets_a_score_outside_the_scale(reply):
     read_official(reply)

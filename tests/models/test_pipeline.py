@@ -14,9 +14,14 @@ from models.seeding import numpy_generator, torch_generator
 
 
 @pytest.fixture(scope="module")
-def pipeline(tmp_path_factory) -> EmberlineEditPipeline:
+def saved(tmp_path_factory) -> DiffusionPipeline:
     folder = save_toy_pipeline(tmp_path_factory.mktemp("pipeline") / "toy")
     return DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)
+
+
+@pytest.fixture(scope="module")
+def pipeline(saved) -> EmberlineEditPipeline:
+    return EmberlineEditPipeline(**saved.components)
 
 
 @pytest.fixture
@@ -29,6 +34,13 @@ def constant_velocity(pipeline):
         head.bias.fill_(1.0)
     yield
     head.load_state_dict(kept)
+
+
+def test_the_code_in_the_folder_edits_as_this_code_does(saved, pipeline):
+    edits = [
+        one(picture(1), "make it darker", generator=torch_generator(0, "n")) for one in (saved, pipeline)
+    ]
+    np.testing.assert_array_equal(*(np.asarray(edit.images[0]) for edit in edits))
 
 
 def test_a_constant_velocity_moves_the_noise_by_exactly_that_much(pipeline, constant_velocity):
