@@ -24,13 +24,12 @@ def contact_sheet(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[np.
         columns: headings, for example source, editors, truth.
         rows: label and pictures (H, W, 3) uint8, one a column. Rows that would not fit are left out.
     """
-    for count in range(len(rows), -1, -1):
-        sheet = _draw(columns, rows[:count])
-        if count and len(encode_jpeg(sheet, QUALITIES[-1])) > MAX_BYTES:
-            continue
-        encoded = (encode_jpeg(sheet, quality) for quality in QUALITIES)
-        return next(data for data in encoded if len(data) <= MAX_BYTES)
-    raise AssertionError("headings alone always fit")
+    kept = len(rows)
+    while kept and len(encode_jpeg(_draw(columns, rows[:kept]), QUALITIES[-1])) > MAX_BYTES:
+        kept -= 1
+    sheet = _draw(columns, rows[:kept])
+    encoded = (encode_jpeg(sheet, quality) for quality in QUALITIES)
+    return next(data for data in encoded if len(data) <= MAX_BYTES)
 
 
 def _draw(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> np.ndarray:

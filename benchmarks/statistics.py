@@ -1,7 +1,7 @@
 """How far figures can be trusted: intervals, agreement of raters, correlations, strengths from wins."""
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -106,7 +106,7 @@ def krippendorff_alpha(ratings: np.ndarray, level: Literal["nominal", "ordinal",
     observed = counts.T @ weighted - np.diag(weighted.sum(axis=0))
     totals = counts.sum(axis=0)
     expected = (np.outer(totals, totals) - np.diag(totals)) / (totals.sum() - 1)
-    distance = _DISTANCES[level](categories, totals)
+    distance = _squared_distances(level, categories, totals)
     return float(1 - (observed * distance).sum() / (expected * distance).sum())
 
 
@@ -157,24 +157,9 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return (np.cumsum(count) - (count - 1) / 2)[place]
 
 
-def _nominal(categories: np.ndarray, totals: np.ndarray) -> np.ndarray:
-    del totals
-    return (categories[:, None] != categories[None]).astype(float)
-
-
-def _interval(categories: np.ndarray, totals: np.ndarray) -> np.ndarray:
-    del totals
-    return (categories[:, None] - categories[None]) ** 2
-
-
-def _ordinal(categories: np.ndarray, totals: np.ndarray) -> np.ndarray:
-    del categories
-    middle = np.cumsum(totals) - totals / 2  # half of either end counts, all between them in full
-    return (middle[:, None] - middle[None]) ** 2
-
-
-_DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "nominal": _nominal,
-    "interval": _interval,
-    "ordinal": _ordinal,
-}
+def _squared_distances(level: str, categories: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    if level == "nominal":
+        return (categories[:, None] != categories[None]).astype(float)
+    # The distance of two ranks is what lies between them, and half of either end.
+    places = categories if level == "interval" else np.cumsum(totals) - totals / 2
+    return (places[:, None] - places[None]) ** 2
