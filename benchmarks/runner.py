@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.utils import logging
 from PIL import Image
 
 from benchmarks.suites.item import BenchItem
@@ -54,6 +55,7 @@ class PipelineEditor:
 
     @cached_property
     def _pipeline(self) -> Any:
+        logging.disable_progress_bar()  # the run reports its own progress
         pipeline: Any = DiffusionPipeline.from_pretrained(self._folder, trust_remote_code=True)
         return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
 
