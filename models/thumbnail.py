@@ -26,7 +26,7 @@ def from_bytes(squares: list[bytes]) -> np.ndarray:
     wrong = [len(square) for square in squares if len(square) != size]
     if wrong:
         raise ValueError(f"a thumbnail has {wrong[0]} bytes, {size} expected: measure the images again")
-    return np.frombuffer(b"".join(squares), np.uint8).reshape(-1, SIDE, SIDE, 3)
+    return np.frombuffer(bytearray().join(squares), np.uint8).reshape(-1, SIDE, SIDE, 3)
 
 
 def grey(squares: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import polars as pl
 
 from assets.dedup.align import alignment
 from assets.dedup.cells import assign_cells, blocks, merge, roots
-from assets.dedup.config import ClustersConfig
+from assets.dedup.config import DedupConfig
 from assets.dedup.pdq import BITS, ORIENTATIONS, dihedral_distances, unpack_hashes
 from assets.engine.progress import Progress, tracked
 from assets.lake.schemas import VERDICTS
@@ -59,7 +59,7 @@ class Edges:
     alignment: np.ndarray
 
 
-def candidates(images: pl.DataFrame, config: ClustersConfig) -> Candidates:
+def candidates(images: pl.DataFrame, config: DedupConfig) -> Candidates:
     """Returns the arrays of a table of measured images, sorted by id.
 
     An image that some measure could not read (null) keeps its row and matches nothing.
@@ -85,7 +85,7 @@ def candidates(images: pl.DataFrame, config: ClustersConfig) -> Candidates:
     return Candidates(images["image_id"].to_list(), quality, hashes, matchable, vectors, thumbnails)
 
 
-def copy_edges(images: Candidates, config: ClustersConfig, threshold: float, progress: Progress) -> Edges:
+def copy_edges(images: Candidates, config: DedupConfig, threshold: float, progress: Progress) -> Edges:
     """Returns all pairs of copies: near by PDQ, or descriptors above `threshold` that are found to align.
 
     Both are looked for inside overlapping cells of the descriptor space, as blocks of matrix products.
@@ -175,7 +175,7 @@ def _evidence(edges: Edges, edge: int) -> dict[str, object]:
 
 
 def decide(
-    records: pl.DataFrame, clusters: pl.DataFrame, config: ClustersConfig, threshold: float
+    records: pl.DataFrame, clusters: pl.DataFrame, config: DedupConfig, threshold: float
 ) -> pl.DataFrame:
     """Returns one VERDICTS row for each readable record.
 

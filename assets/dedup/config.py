@@ -2,10 +2,10 @@
 
 from pydantic import BaseModel, Field
 
-from trainers.descriptor_config import DescriptorTrainingConfig
+COPY_DESCRIPTOR = "models/copy_descriptor"
 
 
-class ClustersConfig(BaseModel, frozen=True, extra="forbid"):
+class DedupConfig(BaseModel, frozen=True, extra="forbid"):
     """Level 1: which images of the whole corpus show the same photograph."""
 
     pdq_max_distance: int = Field(ge=0, le=128, description="bits of 256 that copies may differ by")
@@ -18,9 +18,7 @@ class ClustersConfig(BaseModel, frozen=True, extra="forbid"):
     min_similarity: float = Field(ge=-1, le=1, description="cosine below which no pair is checked")
     min_alignment: float = Field(ge=0, le=1, description="correlation above which a checked pair is a copy")
     n_cells: int = Field(gt=0, description="k-means cells of the descriptor space; 1 compares all with all")
-    cells_per_image: int = Field(
-        gt=0, description="nearest cells that an image is compared in; 2 or 3 at scale"
-    )
+    cells_per_image: int = Field(gt=0, description="nearest cells that an image is compared in")
     seed: int
 
 
@@ -28,9 +26,7 @@ class PairsConfig(BaseModel, frozen=True, extra="forbid"):
     """Levels 2 and 3: which edits change nothing, everything, or what another edit already changed."""
 
     identity_max_change: float = Field(
-        ge=0,
-        le=1,
-        description="mean absolute change of the most changed block, below which nothing was edited",
+        ge=0, le=1, description="mean absolute change of the most changed block, at most, of an identity"
     )
     unrelated_max_similarity: float = Field(
         ge=-1, le=1, description="descriptor cosine of source and target below which they may be unrelated"
@@ -40,13 +36,5 @@ class PairsConfig(BaseModel, frozen=True, extra="forbid"):
         description="categories, subcategories or templates that replace most of the picture on purpose"
     )
     near_duplicate_max_rmse: float = Field(
-        ge=0, le=255, description="grey levels between the thumbnails of two targets of one source and edit"
+        ge=0, le=255, description="grey levels between two targets of one source and edit, at most"
     )
-
-
-class DedupConfig(BaseModel, frozen=True, extra="forbid"):
-    """All of deduplication."""
-
-    descriptor: DescriptorTrainingConfig
-    clusters: ClustersConfig
-    pairs: PairsConfig

@@ -1,4 +1,4 @@
-"""Level 1 as a step: from measured images to one verdict for each file and one cluster for each image."""
+"""Deduplication as steps: level 1 over all images, levels 2 and 3 over all edits (report 2.2.1)."""
 
 from collections.abc import Sequence
 
@@ -6,19 +6,22 @@ import numpy as np
 import polars as pl
 
 from assets.dedup.clusters import CLUSTERS, Candidates, candidates, cluster, copy_edges, decide
-from assets.dedup.config import ClustersConfig
-from assets.dedup.embed import MODEL_FOLDER, THUMBNAIL, descriptor_measure
+from assets.dedup.config import COPY_DESCRIPTOR, DedupConfig, PairsConfig
+from assets.dedup.embed import THUMBNAIL, descriptor_measure
+from assets.dedup.pairs import decide_pairs, edits_of, measure_edits
 from assets.dedup.pdq import PDQ
+from assets.dedup.thumbnails import Thumbnails
 from assets.engine.measure import Measure, read_measures
 from assets.engine.progress import Progress
 from assets.lake.images import read_image_table
 from assets.lake.lake import Lake
-from assets.lake.schemas import RECORDS, VERDICTS
+from assets.lake.schemas import RECORDS, SAMPLES, TEXTS, VERDICTS
 from assets.lake.steps import StepOutput
 from assets.reports.contact_sheet import contact_sheet
 from models.thumbnail import from_bytes
 
 VERDICTS_PATH = "verdicts/deduped.parquet"
+PAIR_VERDICTS_PATH = "verdicts/deduped_pairs.parquet"
 CLUSTERS_PATH = "dedup/clusters.parquet"
 PREVIEWED = 12
 CALIBRATION_IMAGES = 2000
@@ -26,7 +29,7 @@ CALIBRATION_IMAGES = 2000
 
 
 def deduplicate_images(
-    lake: Lake, shards: Sequence[str], config: ClustersConfig, *, photometric: Measure, progress: Progress
+    lake: Lake, shards: Sequence[str], config: DedupConfig, *, photometric: Measure, progress: Progress
 ) -> StepOutput:
     """Writes `verdicts/deduped.parquet` and `dedup/clusters.parquet`.
 
@@ -48,15 +51,44 @@ def deduplicate_images(
     lake.write_table(VERDICTS_PATH, verdicts, VERDICTS)
     facts = {
         "files": verdicts.height,
-        "kept": int(verdicts["kept"].sum()),
-        "dropped": dict(verdicts.drop_nulls("rule").group_by("rule").len().sort("rule").iter_rows()),
+        **_counts(verdicts),
         "similarity_threshold": round(threshold, 4),
         "largest_cluster": clusters.group_by("cluster_id").len()["len"].max(),
     }
     return StepOutput((CLUSTERS_PATH, VERDICTS_PATH), verdicts.height, facts, _preview(table, clusters))
 
 
-def similarity_threshold(images: Candidates, records: pl.DataFrame, config: ClustersConfig) -> float:
+def deduplicate_edits(lake: Lake, config: PairsConfig, *, workers: int, progress: Progress) -> StepOutput:
+    """Writes `verdicts/deduped_pairs.parquet`, after measuring the edits that were not measured before.
+
+    Args:
+        lake: holds samples, texts, clusters, the copy descriptor, and the thumbnails of all images.
+        config: what counts as no edit, as another picture, and as the same edit again.
+        workers: processes that measure.
+        progress: told of each shard of targets.
+    """
+    samples, texts = lake.read_tables("samples", SAMPLES), lake.read_tables("texts", TEXTS)
+    measured = measure_edits(lake, samples, workers=workers, progress=progress)
+    clusters = lake.read_table(CLUSTERS_PATH, CLUSTERS)
+    targets = edits_of(samples)["target_id"].to_list()
+    verdicts = decide_pairs(
+        samples,
+        texts,
+        measured,
+        kept_of=dict(clusters.select("image_id", "kept_id").iter_rows()),
+        thumbnails=Thumbnails(lake, lake.list("images", ".parquet"), targets),
+        config=config,
+    )
+    lake.write_table(PAIR_VERDICTS_PATH, verdicts, VERDICTS)
+    return StepOutput((PAIR_VERDICTS_PATH,), verdicts.height, _counts(verdicts))
+
+
+def _counts(verdicts: pl.DataFrame) -> dict[str, object]:
+    dropped = verdicts.drop_nulls("rule").group_by("rule").len().sort("rule")
+    return {"kept": int(verdicts["kept"].sum()), "dropped": dict(dropped.iter_rows())}
+
+
+def similarity_threshold(images: Candidates, records: pl.DataFrame, config: DedupConfig) -> float:
     """Returns the cosine above which a pair is checked: calibrated on held-out images of different groups.
 
     Never below `min_similarity`, which also holds where the held-out images are all of one group.
@@ -77,7 +109,7 @@ def similarity_threshold(images: Candidates, records: pl.DataFrame, config: Clus
 
 
 def _measured(lake: Lake, shards: Sequence[str], photometric: Measure) -> pl.DataFrame:
-    descriptor = descriptor_measure(lake.local_path(MODEL_FOLDER))
+    descriptor = descriptor_measure(lake.local_path(COPY_DESCRIPTOR))
     measured = read_measures(lake, [PDQ, THUMBNAIL, descriptor, photometric], shards)
     stored = read_image_table(lake, shards).unique("image_id", keep="first", maintain_order=True)
     return stored.join(measured, left_on="image_id", right_on="id", how="left").select(

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from assets.dedup.cells import merge, roots
-from assets.dedup.config import DedupConfig
+from assets.dedup.config import COPY_DESCRIPTOR
 from assets.dedup.pdq import PDQ, dihedral_distances, unpack_hashes
 from assets.engine.measure import Measure, each, read_measures
 from assets.engine.progress import Progress
@@ -17,8 +17,10 @@ from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS
 from assets.lake.steps import StepOutput
 from models.thumbnail import from_bytes, squeeze
+from trainers.descriptor_config import DescriptorTrainingConfig
 
-MODEL_FOLDER = "models/copy_descriptor"
+KNOWN_COPY = 31
+"""Bits of 256 up to which PDQ's authors call two images the same."""
 
 
 def measure_thumbnail(image: np.ndarray) -> Mapping[str, Any]:
@@ -50,7 +52,7 @@ def descriptor_measure(folder: Path) -> Measure:
 
 
 def train_copy_descriptor(
-    lake: Lake, shards: Sequence[str], config: DedupConfig, progress: Progress
+    lake: Lake, shards: Sequence[str], config: DescriptorTrainingConfig, progress: Progress
 ) -> StepOutput:
     """Trains the copy descriptor on the corpus's training images and writes it to `models/copy_descriptor`.
 
@@ -60,24 +62,26 @@ def train_copy_descriptor(
     Args:
         lake: holds the image shards, measured with PDQ and THUMBNAIL.
         shards: those of the ingested images.
-        config: the training's and, for PDQ, the clusters' settings.
+        config: the training's settings.
         progress: called after each step.
     """
     from models.descriptor import save_descriptor
     from trainers.descriptor_training import train_descriptor
+    from trainers.resumable import forget_checkpoint
 
     images = training_images(lake, shards, config)
-    folder = lake.local_path(MODEL_FOLDER)
-    model = train_descriptor(images, config.descriptor, folder, progress)
+    folder = lake.local_path(COPY_DESCRIPTOR)
+    model = train_descriptor(images, config, folder, progress)
     paths = save_descriptor(model, folder)
+    forget_checkpoint(folder)
     return StepOutput(
-        files=tuple(f"{MODEL_FOLDER}/{path.name}" for path in paths),
+        files=tuple(f"{COPY_DESCRIPTOR}/{path.name}" for path in paths),
         rows=len(images),
-        facts={"images": len(images), "steps": config.descriptor.steps},
+        facts={"images": len(images), "steps": config.steps},
     )
 
 
-def training_images(lake: Lake, shards: Sequence[str], config: DedupConfig) -> np.ndarray:
+def training_images(lake: Lake, shards: Sequence[str], config: DescriptorTrainingConfig) -> np.ndarray:
     """Returns (N, 64, 64, 3) thumbnails of training images, one of each that PDQ takes for copies, by id.
 
     Where the corpus has fewer than two training images, those held out are taken as well.
@@ -88,10 +92,10 @@ def training_images(lake: Lake, shards: Sequence[str], config: DedupConfig) -> n
     chosen = measured.filter(pl.col("id").is_in(training))
     if chosen.height < 2:
         chosen = measured
-    chosen = chosen.head(config.descriptor.max_images)
+    chosen = chosen.head(config.max_images)
     bits = unpack_hashes(chosen["pdq.hashes"].to_list())
     distances = dihedral_distances(bits, bits)
-    left, right = np.nonzero(np.triu(distances <= config.clusters.pdq_max_distance, 1))
+    left, right = np.nonzero(np.triu(distances <= KNOWN_COPY, 1))
     parents = np.arange(chosen.height, dtype=np.uint32)
     merge(parents, left, right)
     first = roots(parents, np.arange(chosen.height)) == np.arange(chosen.height)

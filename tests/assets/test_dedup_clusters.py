@@ -11,11 +11,11 @@ from scipy.sparse.csgraph import connected_components
 
 from assets.dedup.cells import BLOCK, assign_cells, blocks, merge, roots
 from assets.dedup.clusters import Candidates, Edges, candidates, cluster, copy_edges, decide
-from assets.dedup.config import ClustersConfig
+from assets.dedup.config import DedupConfig
 from assets.engine.progress import silent
 from assets.lake.schemas import RECORDS, VERDICTS, conform
 
-CONFIG = ClustersConfig(
+CONFIG = DedupConfig(
     pdq_max_distance=48,
     pdq_min_quality=50,
     false_pair_rate=0.01,

@@ -1,0 +1,35 @@
+"""Thumbnails of many images in one array, as small models and comparisons read them."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import polars as pl
+
+from assets.dedup.embed import THUMBNAIL
+from assets.engine.measure import read_measures
+from assets.lake.lake import Lake
+from models.thumbnail import from_bytes
+
+
+class Thumbnails:
+    """Measured thumbnails of some images.
+
+    Attributes:
+        pictures: (N, 64, 64, 3) uint8, in the order of the image ids.
+        row_of: the row of each image id.
+    """
+
+    def __init__(self, lake: Lake, shards: Sequence[str], image_ids: Iterable[str]) -> None:
+        wanted = pl.DataFrame({"id": sorted(set(image_ids))}, schema={"id": pl.String()})
+        table = read_measures(lake, [THUMBNAIL], shards).drop_nulls("thumbnail.squeezed")
+        table = table.join(wanted, on="id", how="semi").sort("id")
+        self.pictures = from_bytes(table["thumbnail.squeezed"].to_list())
+        self.row_of = {image_id: row for row, image_id in enumerate(table["id"])}
+
+    def rows(self, image_ids: Iterable[str]) -> np.ndarray:
+        """Returns the row of each image, (M,).
+
+        Raises:
+            KeyError: an image has no thumbnail.
+        """
+        return np.array([self.row_of[image_id] for image_id in image_ids], np.int64)
