@@ -1,0 +1,21 @@
+"""Settings of the coverage index and the refill (report 2.4)."""
+
+from pydantic import BaseModel, Field
+
+INDEX_FOLDER = "qdrant"
+
+
+class LongtailConfig(BaseModel, frozen=True, extra="forbid"):
+    """How coverage is counted, and how much one refill round adds."""
+
+    qdrant_url: str | None = Field(
+        pattern=r"^https?://", description="a Qdrant server; null keeps a local index of at most 20,000 texts"
+    )
+    collection: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="name of the collection")
+    min_similarity: float = Field(
+        ge=-1, le=1, description="cosine from which two instructions are neighbours"
+    )
+    exemplars: int = Field(
+        gt=0, description="instructions of a category whose neighbours are counted, at most"
+    )
+    refill_pairs: int = Field(ge=0, description="pairs that one round adds to the thinnest category")
