@@ -46,7 +46,7 @@ class TextEncoder:
         """
         cut = self._tokenizer(
             list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
-        )
+        ).to(self._model.device)
         states = self._model(input_ids=cut["input_ids"], attention_mask=cut["attention_mask"])
         return states.last_hidden_state, cut["attention_mask"].bool()
 

@@ -1,4 +1,4 @@
-"""The command line: `emberline demo | run | status | explain | ui`. Every command has a --help with an example."""
+"""The command line: `emberline demo | run | status | explain | ui`."""
 
 import json
 import sys
@@ -46,7 +46,7 @@ def profile_options(command: F) -> F:
     home = click.option(
         "--home",
         type=click.Path(path_type=Path),
-        help="Folder for all state. Default: ./.emberline/<profile>.",
+        help="Folder of all state [default: ./.emberline/<profile>].",
     )
     profile = click.option(
         "--profile", default="demo", show_default=True, help="Name of a profile in profiles/, or a YAML file."
@@ -126,7 +126,8 @@ def status_command(profile: str, home: Path | None, as_json: bool) -> None:
 def explain_command(profile: str, home: Path | None, identifier: str, as_json: bool) -> None:
     """Tell the whole life of an image or a sample, from its file to the checkpoints that saw it.
 
-    ID is an image id, a sample id, a record id (their first digits are enough) or a file's path in its corpus.
+    ID is the id of an image, a sample or a record (the first digits are enough), or a file's path in its
+    corpus.
 
     \b
     Example:
@@ -142,9 +143,7 @@ def explain_command(profile: str, home: Path | None, identifier: str, as_json: b
 
 @main.command()
 @profile_options
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Keep loopback unless something guards it."
-)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback, unless something guards it.")
 @click.option("--dagster-port", default=3000, show_default=True)
 @click.option("--mlflow-port", default=5000, show_default=True)
 def ui(profile: str, home: Path | None, host: str, dagster_port: int, mlflow_port: int) -> None:
@@ -166,9 +165,7 @@ def _run(profile: Profile, home: Path | None, selection: dg.AssetSelection) -> N
     place = _home(profile, home)
     console = Console(file=sys.stderr)
     _guarded(lambda: run_assets(profile, place, selection, console))
-    click.echo(
-        f"Done. Everything is in {place}. `emberline status` says what came of it, `emberline ui` shows it."
-    )
+    click.echo(f"Done: {place}. `emberline status` says what came of it, `emberline ui` shows it.")
 
 
 def _selection(selection: str | None, job: str | None) -> dg.AssetSelection:

@@ -21,8 +21,10 @@ QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes and 2 GB that nothing here uses
     "DVC_NO_ANALYTICS": "true",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-"""Nothing phones home, in this process or in those that it starts."""
+"""Nothing phones home and nothing draws its own bars, in this process or in those that it starts."""
 
 
 def quiet() -> None:

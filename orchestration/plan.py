@@ -52,6 +52,7 @@ def plan(profile: Profile, home: Path, selection: dg.AssetSelection) -> list[Pla
 
 def needs(profile: Profile, home: Path, asset: str) -> tuple[str, ...]:
     """Returns what an asset needs besides its inputs: folders, weights, servers, processes."""
+    mlflow = f"MLflow at {tracking(profile, home).uri}"
     wanted: Mapping[str, tuple[str, ...]] = {
         "raw_images": tuple(f"{c.name}: {c.path}" for c in profile.corpora.corpora),
         "coverage": (_text_encoder(profile), _index(profile)),
@@ -60,11 +61,11 @@ def needs(profile: Profile, home: Path, asset: str) -> tuple[str, ...]:
         "postfiltered": (_text_encoder(profile),),
         "train_cache": (_text_encoder(profile),),
         **{
-            stage: (f"MLflow at {tracking(profile, home).uri}", *_stage_needs(profile, stage))
+            stage: (mlflow, *_stage_needs(profile, stage))
             for stage in STAGES
         },
-        "bench_report": (_text_encoder(profile), f"MLflow at {tracking(profile, home).uri}"),
-        "champion": (f"MLflow at {tracking(profile, home).uri}",),
+        "bench_report": (_text_encoder(profile), mlflow),
+        "champion": (mlflow,),
     }
     return wanted.get(asset, ())
 
@@ -105,8 +106,8 @@ def _where(profile: Profile, asset: str) -> str:
 
 def _stage_needs(profile: Profile, stage: str) -> Iterator[str]:
     config = getattr(profile.training, stage)
-    side = profile.mixtures.side
-    yield f"{config.steps:,} steps of {config.batch_size * profile.training.trainer.ranks} samples at {side} px"
+    samples = config.batch_size * profile.training.trainer.ranks
+    yield f"{config.steps:,} steps of {samples} samples at {profile.mixtures.side} px"
 
 
 def _text_encoder(profile: Profile) -> str:
