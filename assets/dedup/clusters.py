@@ -33,7 +33,7 @@ class Candidates:
 
     Attributes:
         image_ids: (N,) ascending.
-        quality: (N, 2) pixels and sharpness, by which the best copy is chosen.
+        quality: (N, 3) pixels, octave of sharpness and file size, by which the best copy is chosen.
         hashes: (N, 8, 256) uint8 PDQ bits in eight orientations.
         matchable: (N,) whether the image has enough structure to be matched by its looks.
         vectors: (N, D) unit descriptors.
@@ -65,7 +65,7 @@ def candidates(images: pl.DataFrame, config: DedupConfig) -> Candidates:
     An image that some measure could not read (null) keeps its row and matches nothing.
 
     Args:
-        images: image_id, pixels, sharpness, hashes, quality, vector, thumbnail; in any order.
+        images: image_id, pixels, sharpness, bytes, hashes, quality, vector, thumbnail; in any order.
         config: gives the quality below which an image matches nothing either.
     """
     images = images.sort("image_id")
@@ -81,7 +81,10 @@ def candidates(images: pl.DataFrame, config: DedupConfig) -> Candidates:
         hashes[rows] = unpack_hashes(found["hashes"].to_list())
         vectors[rows] = np.array(found["vector"].to_list(), np.float32)
         thumbnails[rows] = grey(from_bytes(found["thumbnail"].to_list()))
-    quality = images.select(pl.col("pixels", "sharpness").fill_null(0).cast(pl.Float64)).to_numpy()
+    # Whole octaves: recompression raises sharpness by some percent, blur lowers it several times.
+    octave = pl.col("sharpness").clip(1e-6).log(2).round().fill_null(-20)
+    pixels, size = (pl.col(name).fill_null(0).cast(pl.Float64) for name in ("pixels", "bytes"))
+    quality = images.select(pixels, octave, size).to_numpy()
     return Candidates(images["image_id"].to_list(), quality, hashes, matchable, vectors, thumbnails)
 
 
@@ -123,17 +126,15 @@ def _block_pairs(
 def cluster(images: Candidates, edges: Edges) -> pl.DataFrame:
     """Returns a CLUSTERS row for each image, by the star rule.
 
-    Images are visited from the best to the worst: most pixels, then sharpest, then smallest id. An image is
-    dropped only if it is a copy of one that stays, so a chain of copies doesn't swallow what is no copy of
-    the image that is left of it.
+    Images are visited from the best to the worst: most pixels, then sharpest, then largest file, then
+    smallest id. An image is dropped only if it is a copy of one that stays, so a chain of copies doesn't
+    swallow what is no copy of the image that is left of it.
     """
     parents = np.arange(len(images.image_ids), dtype=np.uint32)
     merge(parents, edges.left, edges.right)
     root = roots(parents, np.arange(len(parents)))
     rank = np.empty(len(parents), np.int64)
-    rank[np.lexsort((np.arange(len(parents)), -images.quality[:, 1], -images.quality[:, 0]))] = np.arange(
-        len(parents)
-    )
+    rank[np.lexsort((np.arange(len(parents)), *-images.quality.T[::-1]))] = np.arange(len(parents))
     kept_edge = _star(rank, edges)
     rows = []
     for image, image_id in enumerate(images.image_ids):

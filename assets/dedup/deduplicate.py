@@ -41,7 +41,7 @@ def deduplicate_images(
         progress: called for each cell and each checked pair.
     """
     records = lake.read_tables("records", RECORDS)
-    table = _measured(lake, shards, photometric)
+    table = _measured(lake, shards, records, photometric)
     images = candidates(table, config)
     threshold = similarity_threshold(images, records, config)
     edges = copy_edges(images, config, threshold, progress)
@@ -108,14 +108,17 @@ def similarity_threshold(images: Candidates, records: pl.DataFrame, config: Dedu
     return max(config.min_similarity, calibrated)
 
 
-def _measured(lake: Lake, shards: Sequence[str], photometric: Measure) -> pl.DataFrame:
+def _measured(lake: Lake, shards: Sequence[str], records: pl.DataFrame, photometric: Measure) -> pl.DataFrame:
     descriptor = descriptor_measure(lake.local_path(COPY_DESCRIPTOR))
     measured = read_measures(lake, [PDQ, THUMBNAIL, descriptor, photometric], shards)
     stored = read_image_table(lake, shards).unique("image_id", keep="first", maintain_order=True)
-    return stored.join(measured, left_on="image_id", right_on="id", how="left").select(
+    sizes = records.drop_nulls("image_id").group_by("image_id").agg(pl.max("bytes"))
+    joined = stored.join(measured, left_on="image_id", right_on="id", how="left")
+    return joined.join(sizes, on="image_id", how="left").select(
         "image_id",
         pixels=pl.col("width") * pl.col("height"),
         sharpness=f"{photometric.name}.sharpness",
+        bytes="bytes",
         hashes="pdq.hashes",
         quality="pdq.quality",
         vector="descriptor.vector",

@@ -37,7 +37,7 @@ def images(count: int, quality: np.ndarray | None = None) -> Candidates:
     vectors = generator.normal(size=(count, 128)).astype(np.float32)
     return Candidates(
         image_ids=names(count),
-        quality=np.ones((count, 2)) if quality is None else quality,
+        quality=np.ones((count, 3)) if quality is None else quality,
         hashes=generator.integers(0, 2, (count, 8, 256), dtype=np.uint8),
         matchable=np.ones(count, bool),
         vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
@@ -79,7 +79,9 @@ def test_components_equal_those_of_scipy(case):
 @given(pairs_of, st.randoms(use_true_random=False))
 def test_star_rule_drops_only_copies_of_what_stays_and_leaves_no_copies(case, random):
     count, pairs = case
-    quality = np.array([[random.choice([1, 2]), random.random()] for _ in range(count)])
+    quality = np.array(
+        [[random.choice([1, 2]), random.choice([1, 2]), random.random()] for _ in range(count)]
+    )
     table = cluster(images(count, quality), edges(pairs))
     ids = names(count)
     linked = {frozenset((ids[a], ids[b])) for a, b in pairs}
@@ -94,7 +96,7 @@ def test_star_rule_drops_only_copies_of_what_stays_and_leaves_no_copies(case, ra
 
 
 def test_a_chain_does_not_swallow_its_far_end():
-    table = cluster(images(3, np.array([[3, 1], [2, 1], [1, 1]])), edges([(0, 1), (1, 2)]))
+    table = cluster(images(3, np.array([[3, 1, 1], [2, 1, 1], [1, 1, 1]])), edges([(0, 1), (1, 2)]))
     first, middle, last = names(3)
     assert table["kept_id"].to_list() == [first, first, last]
     assert table["cluster_id"].to_list() == [first, first, first]
@@ -117,6 +119,7 @@ def measured_rows(count: int) -> list[dict]:
                 "image_id": plain.image_ids[row],
                 "pixels": 200 if row == 2 else 100,
                 "sharpness": 1.0,
+                "bytes": 5,
                 "hashes": [np.packbits(turn).tobytes().hex() for turn in bits],
                 "quality": 100,
                 "vector": plain.vectors[like].tolist(),
@@ -155,7 +158,7 @@ def test_likely_copies_that_do_not_align_are_kept():
 def test_images_without_structure_or_measures_match_nothing():
     rows = [dict(row) for row in ROWS[:3]]
     rows[0]["quality"] = 10
-    rows[2] |= dict.fromkeys(("hashes", "vector", "thumbnail", "quality", "sharpness"))
+    rows[2] |= dict.fromkeys(("hashes", "vector", "thumbnail", "quality", "sharpness", "bytes"))
     found = candidates(pl.DataFrame(rows, infer_schema_length=None), CONFIG)
     assert found.matchable.tolist() == [False, True, False]
     assert copy_edges(found, CONFIG, 0.5, silent).left.size == 0
