@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from models.evaluator import PairEvaluator
 
 TRAINING_SET_PATH = "postfiltered/training_set.parquet"
+PREVIEWED = 6
 
 
 def train_pair_evaluator(
@@ -102,10 +103,17 @@ def _train_and_probe(
 
 
 def _preview(rows: pl.DataFrame, thumbnails: Thumbnails) -> bytes | None:
-    """Returns held-out pairs, each with the instruction that it follows and the one that it does not."""
-    shown = rows.unique("perturbation", keep="first", maintain_order=True)
+    """Returns held-out pairs by the way in which their other instruction is wrong, the first in words."""
     sheet = []
-    for row in shown.iter_rows(named=True):
-        pictures = thumbnails.pictures[thumbnails.rows([row["source_id"], row["target_id"]])]
-        sheet.append((f"{row['perturbation']}: {row['text']} | not: {row['other_text']}", list(pictures)))
+    for relation in RELATIONS:
+        shown = (
+            rows.filter(pl.col("perturbation") == relation).unique("template", keep="first").sort("template")
+        )
+        images = [
+            image for pair in shown.head(PREVIEWED).select("source_id", "target_id").rows() for image in pair
+        ]
+        if images:
+            first = shown.row(0, named=True)
+            label = f"{relation}: {first['text']} Not: {first['other_text']}"
+            sheet.append((label, list(thumbnails.pictures[thumbnails.rows(images)])))
     return contact_sheet(sheet)
