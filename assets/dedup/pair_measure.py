@@ -1,4 +1,4 @@
-"""Measures of pairs: one row a sample, kept like the measures of images, in the shards of the targets."""
+"""Measures of pairs: one row a sample, kept like the measures of images, shard by shard."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -40,22 +40,26 @@ class PairMeasure:
 
 @dataclass(frozen=True)
 class PairShard:
-    """Samples whose targets lie in one image shard; other samples make it another shard by name."""
+    """Samples whose pictures lie together; other samples make it another shard by name."""
 
     name: str
     samples: pl.DataFrame
 
 
 def pair_shards(samples: pl.DataFrame, shard_of: Mapping[str, str]) -> list[PairShard]:
-    """Returns samples by the image shard of their targets, so that each target's file is read once.
+    """Returns samples by the later of the two image shards that hold their pictures.
+
+    So an edit and its inversion come together, and pictures made from others are read once.
 
     Args:
         samples: sample_id, source_id, target_id and whatever else a measure reads.
         shard_of: the image shard of each image.
     """
-    placed = samples.sort("sample_id").with_columns(
-        shard=pl.col("target_id").replace_strict(shard_of, return_dtype=pl.String)
+    sides = (
+        pl.col(name).replace_strict(dict(shard_of), return_dtype=pl.String)
+        for name in ("source_id", "target_id")
     )
+    placed = samples.sort("sample_id").with_columns(shard=pl.max_horizontal(*sides))
     shards = []
     for (shard,), part in sorted(placed.partition_by("shard", as_dict=True).items()):
         rows = part.drop("shard")

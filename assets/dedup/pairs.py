@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -38,7 +37,7 @@ def edits_of(samples: pl.DataFrame) -> pl.DataFrame:
 def measure_edits(lake: Lake, samples: pl.DataFrame, *, workers: int, progress: Progress) -> pl.DataFrame:
     """Returns `id`, PSNR, SSIM, largest block change, descriptor similarity and `error` of each edit.
 
-    Kept as the measure `pairs`, in one table for each shard of targets.
+    Kept as the measure `pairs`, in one table for each shard of pictures.
 
     Args:
         lake: holds the image shards and the copy descriptor.
@@ -65,24 +64,29 @@ def _compare(
     from models.descriptor import describe_pictures
 
     files = read_images(lake, dict(shard_of), {*edits["source_id"], *edits["target_id"]})
-    rows: dict[str, dict[str, Any]] = {}
+    found: dict[tuple[str, str], Row] = {}
     for (source_id,), part in sorted(edits.partition_by("source_id", as_dict=True).items()):
         source = _decoded(files[str(source_id)])
-        for sample_id, target_id in part.select("sample_id", "target_id").iter_rows():
+        for target_id in part["target_id"].unique().sort():
+            inverted = found.get((target_id, str(source_id)))
+            if inverted is not None:  # all four figures are the same either way
+                found[str(source_id), target_id] = inverted
+                continue
             target = _decoded(files[target_id])
             if isinstance(source, str) or isinstance(target, str):
-                rows[sample_id] = {"error": source if isinstance(source, str) else target}
+                found[str(source_id), target_id] = {"error": source if isinstance(source, str) else target}
                 continue
             vectors = describe_pictures(folder, digest, [source, target])
             cosine = float(np.dot(vectors[0]["vector"], vectors[1]["vector"]))
-            rows[sample_id] = {**compare(source, target), "similarity": round(cosine, 6)}
-    return [rows[sample_id] for sample_id in edits["sample_id"]]
+            found[str(source_id), target_id] = {**compare(source, target), "similarity": round(cosine, 6)}
+    return [found[pair] for pair in edits.select("source_id", "target_id").iter_rows()]
 
 
 def compare(source: np.ndarray, target: np.ndarray) -> dict[str, float]:
-    """Returns PSNR, SSIM and largest block change of (H, W, 3) pictures, the target at the source's size."""
+    """Returns PSNR, SSIM and largest block change of (H, W, 3) pictures, the larger at the other's size."""
     if source.shape != target.shape:
-        target = cv2.resize(target, (source.shape[1], source.shape[0]), interpolation=cv2.INTER_AREA)
+        smaller, larger = sorted((source, target), key=lambda picture: (picture.size, picture.shape))
+        source, target = smaller, cv2.resize(larger, smaller.shape[1::-1], interpolation=cv2.INTER_AREA)
     figures = {"psnr": psnr(source, target), "ssim": ssim(source, target)}
     figures["largest_block_change"] = largest_block_change(source, target)
     return {name: round(value, 6) for name, value in figures.items()}

@@ -125,6 +125,20 @@ def test_other_samples_in_a_shard_are_measured_and_not_mistaken_for_the_old_ones
     assert fewer["id"].to_list() == ["6 other edit", "7 same target"]
 
 
+def test_an_edit_and_its_inversion_have_the_same_figures_from_one_comparison(filled, monkeypatch):
+    from assets.dedup import pairs
+
+    calls = []
+    monkeypatch.setattr(pairs, "compare", lambda *sides: calls.append(sides) or compare(*sides))
+    forward = SAMPLES_OF["4 local"]
+    swapped = {**forward, "sample_id": "9", "source_ids": [forward["target_id"]], "target_id": ID["coffee"]}
+    table = pl.DataFrame([forward, swapped], schema=dict(SAMPLES), orient="row")
+    measured = measure_edits(filled, table, workers=1, progress=silent)
+    assert len(calls) == 1
+    assert measured.drop("id").row(0) == measured.drop("id").row(1)
+    assert measured["error"].to_list() == [None, None]
+
+
 def test_duplicate_sources_count_as_one(filled):
     rows = [SAMPLES_OF["6 other edit"], {**SAMPLES_OF["6 other edit"], "sample_id": "8 twin"}]
     rows[1]["source_ids"] = [ID["copy of coffee"]]
@@ -159,9 +173,10 @@ def test_a_picture_that_does_not_decode_fails_no_rule_and_says_why(filled):
     assert "do not decode" in measured["error"][0]
 
 
-def test_targets_of_another_size_are_compared_at_the_size_of_the_source():
+def test_pictures_of_two_sizes_are_compared_at_the_smaller_one_either_way():
     smaller = cv2.resize(COFFEE, (100, 100), interpolation=cv2.INTER_AREA)
-    assert compare(COFFEE, smaller)["psnr"] > 20
+    assert compare(COFFEE, smaller)["psnr"] > 40
+    assert compare(COFFEE, smaller) == compare(smaller, COFFEE)
     assert json.dumps(compare(COFFEE, COFFEE))  # plain numbers
 
 
