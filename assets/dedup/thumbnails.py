@@ -30,6 +30,11 @@ class Thumbnails:
         """Returns the row of each image, (M,).
 
         Raises:
-            KeyError: an image has no thumbnail.
+            LookupError: an image has no thumbnail.
         """
-        return np.array([self.row_of[image_id] for image_id in image_ids], np.int64)
+        try:
+            return np.array([self.row_of[image_id] for image_id in image_ids], np.int64)
+        except KeyError as error:
+            raise LookupError(
+                f"Image {error.args[0]} has no row in the measure `thumbnail`: measure the shard that holds it."
+            ) from error
