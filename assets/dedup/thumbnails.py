@@ -36,5 +36,5 @@ class Thumbnails:
             return np.array([self.row_of[image_id] for image_id in image_ids], np.int64)
         except KeyError as error:
             raise LookupError(
-                f"Image {error.args[0]} has no row in the measure `thumbnail`: measure the shard that holds it."
+                f"Image {error.args[0]} has no row in the measure `thumbnail`: measure its shard."
             ) from error
