@@ -8,7 +8,15 @@ import dagster as dg
 from pydantic import BaseModel
 
 from assets.lake.lake import Lake
-from assets.lake.steps import Manifest, Step, StepOutput, preview_path, read_manifests, run_step
+from assets.lake.steps import (
+    Manifest,
+    Step,
+    StepOutput,
+    preview_path,
+    read_manifests,
+    require_manifest,
+    run_step,
+)
 
 ingest_batches = dg.DynamicPartitionsDefinition(name="ingest_batch")
 """A partition is an ingest batch; shards inside a batch are the engine's work, not Dagster's."""
@@ -45,10 +53,16 @@ def materialize_batches(
     return dg.MaterializeResult(metadata=metadata(lake, manifests))
 
 
-def ingested_shards(lake: Lake) -> list[str]:
-    """Returns the image shards of all ingested batches, and of nothing that was synthesized."""
-    batches = read_manifests(lake, "raw_images")
+def ingested_shards(lake: Lake, batch: str | None = None) -> list[str]:
+    """Returns the image shards of one ingested batch or of all, and of nothing that was synthesized."""
+    batches = read_manifests(lake, f"raw_images/{batch}" if batch else "raw_images")
     return [path for batch in batches for path in batch.files if path.startswith("images/")]
+
+
+def made_shards(lake: Lake) -> list[str]:
+    """Returns the image shards of targets that the production engine made."""
+    steps = (require_manifest(lake, name) for name in ("synthesized", "longtail"))
+    return [path for step in steps for path in step.files if path.startswith("images/")]
 
 
 def step_of(

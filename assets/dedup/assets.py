@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.dedup.config import DedupConfig
+from assets.dedup.config import COPY_DESCRIPTOR, DedupConfig
 from assets.dedup.deduplicate import deduplicate_images
 from assets.dedup.embed import descriptor_measure, train_copy_descriptor
 from assets.engine.measure import measure_shards
@@ -12,6 +12,7 @@ from assets.filtered.photometric import PHOTOMETRIC
 from assets.lake.lake import Lake
 from assets.lake.steps import StepOutput
 from assets.materialize import ingested_shards, materialize
+from trainers.descriptor_config import DescriptorTrainingConfig
 
 
 @dg.asset(
@@ -27,18 +28,18 @@ def copy_descriptor(
     lake: dg.ResourceParam[Lake],
     engine: dg.ResourceParam[Engine],
     progress: dg.ResourceParam[Progress],
-    dedup: dg.ResourceParam[DedupConfig],
+    descriptor: dg.ResourceParam[DescriptorTrainingConfig],
 ) -> dg.MaterializeResult:
     """Weights of a small copy descriptor (SSCD recipe), and the vector of every ingested image.
 
-    Writes `models/copy_descriptor` and the measure `descriptor`; read by `deduped`, `pair_measures` and
-    `longtail`.
+    Writes `models/copy_descriptor` and the measure `descriptor`; read by `deduped`, `longtail` and
+    `deduped_pairs`.
     """
 
     def build() -> StepOutput:
         shards = ingested_shards(lake)
-        trained = train_copy_descriptor(lake, shards, dedup, progress)
-        measure = descriptor_measure(lake.local_path("models/copy_descriptor"))
+        trained = train_copy_descriptor(lake, shards, descriptor, progress)
+        measure = descriptor_measure(lake.local_path(COPY_DESCRIPTOR))
         measured = measure_shards(lake, shards, [measure], workers=engine.workers, progress=progress)
         return StepOutput((*trained.files, *measured), trained.rows, trained.facts)
 
@@ -66,6 +67,6 @@ def deduped(
         context,
         lake,
         lambda: deduplicate_images(
-            lake, ingested_shards(lake), dedup.clusters, photometric=PHOTOMETRIC, progress=progress
+            lake, ingested_shards(lake), dedup, photometric=PHOTOMETRIC, progress=progress
         ),
     )

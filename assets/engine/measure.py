@@ -14,6 +14,7 @@ import polars as pl
 
 from assets.engine.pool import map_shards
 from assets.engine.progress import Progress
+from assets.lake.ids import digest
 from assets.lake.images import iterate_shard
 from assets.lake.lake import Lake
 from models.pixels import UnreadableImageError, decode, shrink
@@ -104,6 +105,11 @@ def read_measures(lake: Lake, measures: Sequence[Measure], shards: Sequence[str]
         table = pl.concat(frames).unique("id", keep="first", maintain_order=True).rename(named)
         joined = table if joined is None else joined.join(table, on="id", how="full", coalesce=True)
     return pl.DataFrame(schema={"id": pl.String()}) if joined is None else joined.sort("id")
+
+
+def measures_version(measures: Sequence[Measure]) -> str:
+    """Returns a digest of names and versions: what is measured anew when a measure is added or raised."""
+    return digest([[measure.name, measure.version] for measure in measures])
 
 
 def read_ledger(lake: Lake) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import polars as pl
 from assets.engine.measure import Measure, read_measures
 from assets.filtered.config import FilteredConfig
 from assets.filtered.decide import check_rules, compare_verdicts, decide, funnel_row
-from assets.filtered.kept import DEDUPED, FILTERED
+from assets.filtered.kept import DEDUPED, FILTERED, FILTERED_PAIRS
 from assets.lake.images import read_image_table, read_images
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, VERDICTS
@@ -17,6 +17,7 @@ from assets.reports.contact_sheet import MAX_COLUMNS, contact_sheet
 from models.pixels import decode
 
 STAGE = "filtered"
+MADE = ("synthesized", "longtail")
 
 
 def filter_images(
@@ -37,7 +38,8 @@ def filter_images(
     """
     check_rules(config.rules, measures)
     before = lake.read_table(FILTERED, VERDICTS) if lake.exists(FILTERED) else None
-    verdicts = decide(described_images(lake, shards, measures), config.rules, STAGE)
+    samples = lake.read_tables("samples/raw", SAMPLES)
+    verdicts = decide(described_images(lake, shards, measures, samples), config.rules, STAGE)
     lake.write_table(FILTERED, verdicts, VERDICTS)
     duplicates = lake.read_table(DEDUPED, VERDICTS).filter(~pl.col("kept"))["id"].implode()
     row = funnel_row(STAGE, verdicts.filter(~pl.col("id").is_in(duplicates)))
@@ -45,12 +47,40 @@ def filter_images(
     return StepOutput((FILTERED,), verdicts.height, facts, _preview(lake, shards, verdicts))
 
 
-def described_images(lake: Lake, shards: Sequence[str], measures: Sequence[Measure]) -> pl.DataFrame:
-    """Returns `id`, the measured columns, and `corpus`, `category`, `subcategory` of every image."""
+def filter_targets(
+    lake: Lake, shards: Sequence[str], measures: Sequence[Measure], config: FilteredConfig
+) -> StepOutput:
+    """Writes `verdicts/filtered_pairs.parquet`: the same rules for targets that the production engine made.
+
+    Args:
+        lake: holds the samples and the measures of the shards.
+        shards: those of the targets.
+        measures: that the rules may name.
+        config: the rules; `unless_category` exempts what an edit does on purpose.
+    """
+    made = pl.concat(lake.read_table(f"samples/{name}.parquet", SAMPLES) for name in MADE)
+    edits = made.filter(pl.col("origin").struct.field("parents").list.len() == 0)
+    verdicts = decide(described_images(lake, shards, measures, edits), config.rules, "filtered_pairs")
+    lake.write_table(FILTERED_PAIRS, verdicts, VERDICTS)
+    facts = funnel_row("filtered_pairs", verdicts)
+    return StepOutput((FILTERED_PAIRS,), verdicts.height, facts, _preview(lake, shards, verdicts))
+
+
+def described_images(
+    lake: Lake, shards: Sequence[str], measures: Sequence[Measure], samples: pl.DataFrame
+) -> pl.DataFrame:
+    """Returns `id`, the measured columns, and `corpus`, `category`, `subcategory` of every image.
+
+    Args:
+        lake: holds the measures.
+        shards: whose images.
+        measures: which columns.
+        samples: SAMPLES; the categories of an image are those of the sample whose target it is.
+    """
     measured = read_measures(lake, measures, shards)
     images = read_image_table(lake, shards).unique("image_id", keep="first", maintain_order=True)
-    samples = lake.read_tables("samples/raw", SAMPLES).unique("target_id", keep="first", maintain_order=True)
-    categories = samples.select("target_id", "category", "subcategory")
+    first = samples.sort("sample_id").unique("target_id", keep="first", maintain_order=True)
+    categories = first.select("target_id", "category", "subcategory")
     return (
         images.select(id="image_id", corpus="corpus")
         .join(measured, on="id", how="left")
@@ -59,7 +89,7 @@ def described_images(lake: Lake, shards: Sequence[str], measures: Sequence[Measu
 
 
 def change(lake: Lake, before: pl.DataFrame, after: pl.DataFrame) -> dict[str, Any]:
-    """Returns how verdicts differ from those before, and how many samples were made of the images concerned."""
+    """Returns how verdicts differ from those before, and how many samples hang on the images concerned."""
     rows = compare_verdicts(before, after)
     ids = [row["id"] for row in rows if "kept" in (row["was"], row["is"])]
     samples = lake.read_tables("samples", SAMPLES)

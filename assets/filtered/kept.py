@@ -7,6 +7,7 @@ from assets.lake.schemas import RECORDS, VERDICTS
 
 DEDUPED = "verdicts/deduped.parquet"
 FILTERED = "verdicts/filtered.parquet"
+FILTERED_PAIRS = "verdicts/filtered_pairs.parquet"
 
 
 def kept_images(lake: Lake) -> pl.DataFrame:

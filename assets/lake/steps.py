@@ -13,6 +13,10 @@ from assets.lake.ids import digest
 from assets.lake.lake import Lake
 
 
+class MissingInputError(LookupError):
+    """A step was asked for before the steps that it reads."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What a step is: a readable name and version, what it reads, and the settings that decide its result."""
@@ -72,6 +76,18 @@ def read_manifest(lake: Lake, name: str) -> Manifest | None:
     return Manifest(**lake.read_json(path)) if lake.exists(path) else None
 
 
+def require_manifest(lake: Lake, name: str) -> Manifest:
+    """Returns the manifest of a finished step.
+
+    Raises:
+        MissingInputError: the step has not been made.
+    """
+    manifest = read_manifest(lake, name)
+    if manifest is None:
+        raise MissingInputError(f"{name} has not been made. Run it first.")
+    return manifest
+
+
 def read_manifests(lake: Lake, asset: str) -> list[Manifest]:
     """Returns the manifests of an asset: its own, or one for each of its partitions, in order."""
     own = read_manifest(lake, asset)
@@ -94,10 +110,6 @@ def fingerprint(lake: Lake, step: Step) -> tuple[str, dict[str, str]]:
             raise MissingInputError(f"{step.name} reads {name}, which has not been made. Run it first.")
         contents[name] = digest([manifest.content for manifest in found])
     return digest([step.name, step.version, dict(step.config), contents]), contents
-
-
-class MissingInputError(LookupError):
-    """A step was asked for before the steps that it reads."""
 
 
 def finished(lake: Lake, step: Step) -> Manifest | None:

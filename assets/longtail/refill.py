@@ -1,6 +1,7 @@
 """One refill round: which edits of which images would fill the gap (report 2.4)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -8,9 +9,53 @@ import polars as pl
 from assets.dedup.config import COPY_DESCRIPTOR
 from assets.dedup.embed import descriptor_measure
 from assets.engine.measure import read_measures
+from assets.engine.progress import Progress
 from assets.lake.lake import Lake
-from assets.synthesized.requests import EditRequest, edit_request
+from assets.lake.schemas import SAMPLES
+from assets.lake.steps import StepOutput
+from assets.longtail.config import LongtailConfig
+from assets.longtail.coverage import COVERAGE, COVERAGE_PATH, counts_by_category
+from assets.synthesized.config import SynthesizedConfig
+from assets.synthesized.requests import EditRequest, edit_request, plan_requests
+from assets.synthesized.synthesize import synthesize
 from assets.synthesized.templates.catalogue import TEMPLATES
+
+
+def refill(
+    lake: Lake,
+    kept: pl.DataFrame,
+    shards: Sequence[str],
+    config: LongtailConfig,
+    synthesized: SynthesizedConfig,
+    *,
+    workers: int,
+    progress: Progress,
+) -> StepOutput:
+    """Makes the pairs of one refill round, as `longtail`; the facts hold the coverage before and after.
+
+    Args:
+        lake: holds the coverage, the descriptors of the ingested images and the synthesized samples.
+        kept: images that survived, with image_id, group_id, split and license.
+        shards: those of the ingested images.
+        config: how many pairs.
+        synthesized: the production engine's settings, and with them what it made before.
+        workers: processes.
+        progress: told of each shard.
+    """
+    demand = thinnest(lake.read_table(COVERAGE_PATH, COVERAGE), config.refill_pairs)
+    vectors = image_vectors(lake, shards, kept["image_id"].to_list())
+    requests = plan_refill(plan_requests(kept, synthesized), kept, vectors, demand)
+    before = counts_by_category(lake.read_table("samples/synthesized.parquet", SAMPLES))
+    made = synthesize(lake, requests, "longtail", synthesized, workers=workers, progress=progress)
+    added = counts_by_category(lake.read_table("samples/longtail.parquet", SAMPLES))
+    counts = {
+        category: {
+            "before": before.get(category, 0),
+            "after": before.get(category, 0) + added.get(category, 0),
+        }
+        for category in sorted(before | added)
+    }
+    return replace(made, facts={**made.facts, "demand": demand, "coverage": counts})
 
 
 def thinnest(coverage: pl.DataFrame, pairs: int) -> dict[str, int]:

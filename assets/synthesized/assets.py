@@ -31,7 +31,7 @@ def synthesized_pairs(
     """Pairs of kept images and deterministic edits of them, with instructions in English and Chinese.
 
     Targets are ingested like any image. Writes `images/synthesized`, `samples/synthesized.parquet` and
-    `texts/synthesized.parquet`; read by `coverage` and `pair_measures`.
+    `texts/synthesized.parquet`; read by `coverage` and `target_measures`.
     """
 
     def build() -> StepOutput:

@@ -36,8 +36,8 @@ def training_stage(stage: str) -> dg.AssetsDefinition:
         owners=["team:models"],
         code_version="1",
         pool="trainer",
-        description=f"{DESCRIPTIONS[stage]} Writes `training/{stage}` and a version of `emberline-edit`; read "
-        "by the next stage and `bench_report`.",
+        description=f"{DESCRIPTIONS[stage]} Writes `training/{stage}` and a version of `emberline-edit`; "
+        "read by the next stage and `bench_report`.",
         deps=["train_cache", "evaluator", *before],
         required_resource_keys=RESOURCES | {stage},
     )

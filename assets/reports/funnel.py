@@ -1,0 +1,75 @@
+"""The funnel: what every stage was given, kept and dropped, and how its filters did on the planted truth."""
+
+from typing import Any
+
+import polars as pl
+
+from assets.corpora.demo import TRUTH, TRUTH_PATH
+from assets.filtered.decide import funnel_row
+from assets.filtered.kept import DEDUPED, FILTERED, FILTERED_PAIRS
+from assets.filtered.truth import score_filters
+from assets.lake.lake import Lake
+from assets.lake.schemas import RECORDS, SAMPLES, VERDICTS
+from assets.lake.steps import StepOutput
+
+FUNNEL_PATH = "reports/funnel.json"
+
+
+def write_funnel(lake: Lake) -> StepOutput:
+    """Writes `reports/funnel.json`: stages in order, precision and recall of filters, unreadable files."""
+    records = lake.read_tables("records", RECORDS)
+    deduped, filtered = lake.read_table(DEDUPED, VERDICTS), lake.read_table(FILTERED, VERDICTS)
+    rows = [_ingest_row(records), funnel_row("deduped", deduped)]
+    duplicates = deduped.filter(~pl.col("kept"))["id"].implode()
+    rows.append(funnel_row("filtered", filtered.filter(~pl.col("id").is_in(duplicates))))
+    rows += _pair_rows(lake)
+    facts = {
+        "funnel": rows,
+        "filters": _filters(lake, records, deduped, filtered),
+        "unreadable": _unreadable(records),
+    }
+    lake.write_json(FUNNEL_PATH, facts)
+    return StepOutput((FUNNEL_PATH,), len(rows), facts)
+
+
+def is_monotone(rows: list[dict[str, Any]]) -> bool:
+    """Returns whether no stage kept more than it was given, or lost what no rule dropped."""
+    return all(
+        row["kept"] <= row["in"] and row["in"] - row["kept"] == sum(row["dropped"].values()) for row in rows
+    )
+
+
+def _ingest_row(records: pl.DataFrame) -> dict[str, Any]:
+    unreadable = int(records["image_id"].is_null().sum())
+    kept = records.height - unreadable
+    dropped = {"unreadable": unreadable} if unreadable else {}
+    return {"stage": "raw_images", "in": records.height, "kept": kept, "dropped": dropped}
+
+
+def _pair_rows(lake: Lake) -> list[dict[str, Any]]:
+    """Returns the rows of the pairs' stages, each counting the samples that the one before kept."""
+    samples = pl.concat(
+        lake.read_table(f"samples/{name}.parquet", SAMPLES) for name in ("synthesized", "longtail")
+    )
+    left = samples.select("sample_id", uses=pl.concat_list("source_ids", "target_id", "sample_id"))
+    rows = []
+    for path in (FILTERED_PAIRS, "verdicts/deduped_pairs.parquet", "verdicts/postfiltered.parquet"):
+        verdicts = lake.read_table(path, VERDICTS)
+        concerned = left.explode("uses").join(verdicts, left_on="uses", right_on="id", how="left")
+        rule = pl.col("rule").drop_nulls().sort().first()
+        decided = concerned.group_by("sample_id").agg(rule=rule).with_columns(kept=pl.col("rule").is_null())
+        rows.append(funnel_row(path.split("/")[-1].removesuffix(".parquet"), decided))
+        left = left.join(decided.filter("kept"), on="sample_id", how="semi")
+    return rows
+
+
+def _filters(
+    lake: Lake, records: pl.DataFrame, deduped: pl.DataFrame, filtered: pl.DataFrame
+) -> dict[str, Any] | None:
+    if not lake.exists(TRUTH_PATH):
+        return None  # a corpus of one's own comes without a truth
+    return score_filters(records, deduped, filtered, lake.read_table(TRUTH_PATH, TRUTH))
+
+
+def _unreadable(records: pl.DataFrame) -> list[dict[str, Any]]:
+    return records.drop_nulls("error").sort("path").select("path", "error").to_dicts()
