@@ -1,3 +1,7 @@
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +23,7 @@ def network() -> torch.nn.Module:
     return torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 1))
 
 
-def train(folder: Path, *, identity="same", die_at=None, threads=1):
+def train(folder: Path, *, identity="same", die_at=None, progress=lambda *_: None):
     model = network()
 
     def loss_of(step):
@@ -36,7 +40,7 @@ def train(folder: Path, *, identity="same", die_at=None, threads=1):
         folder=folder,
         identity=identity,
         what="test",
-        progress=lambda *_: None,
+        progress=progress,
     )
     return model.state_dict(), losses
 
@@ -79,3 +83,24 @@ def test_the_callers_thread_count_is_left_as_it_was(tmp_path):
     before = torch.get_num_threads()
     train(tmp_path)
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.slow
+def test_a_process_killed_outright_leaves_a_checkpoint_that_ends_in_the_same_bits(tmp_path):
+    script = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "import tests.trainers.test_resumable as here\n"
+        "def progress(what, done, total):\n"
+        "    if done == 10: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "here.train(Path(sys.argv[1]), progress=progress)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "killed")]
+    killed = subprocess.run(
+        command, cwd=Path(__file__).parents[2], check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert killed.returncode == -signal.SIGKILL
+    resumed, losses = train(tmp_path / "killed")
+    whole, _ = train(tmp_path / "whole")
+    assert len(losses) == 4
+    assert all(whole[name].equal(resumed[name]) for name in whole)
