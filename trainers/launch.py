@@ -16,12 +16,13 @@ from collections.abc import Sequence
 
 PR_SET_PDEATHSIG = 1
 ORPHANED = 128 + signal.SIGTERM
+INTERRUPTED = 75  # EX_TEMPFAIL: told to stop, saved a checkpoint, resumes when started again
 POLL_SECONDS = 1.0
 
 
 def training_command(run_file: str, processes: int) -> list[str]:
     """Returns the command that trains the stage run of a JSON file on so many ranks of this machine."""
-    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "--"]
+    torchrun = ["-m", "trainers.torchrun", "--standalone", f"--nproc-per-node={processes}", "-m", "--"]
     return [sys.executable, "-m", "trainers.launch", *torchrun, "trainers.train", "--run", run_file]
 
 

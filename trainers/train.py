@@ -14,14 +14,12 @@ from pathlib import Path
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from trainers.config import StageRun
-from trainers.launch import die_with_parent
+from trainers.launch import INTERRUPTED, die_with_parent
 from trainers.loop import Training, prepare, result_editor, train
 from trainers.outputs import RESULT, forget_other_run, input_digests, locked, publish, summarize
 from trainers.stage import open_context
 from trainers.strategy import barrier, join_process_group, leave_process_group
 from trainers.tracking import Tracker
-
-INTERRUPTED = 75
 
 
 @record

@@ -12,9 +12,8 @@ import pytest
 import torch
 from toy_run import read_weights, stage_run
 
-from trainers.launch import training_command, training_environment
+from trainers.launch import INTERRUPTED, training_command, training_environment
 from trainers.metrics_file import read_metrics
-from trainers.train import INTERRUPTED
 
 REPOSITORY = Path(__file__).parents[2]
 STEPS = 160
@@ -101,7 +100,7 @@ def test_a_run_that_is_told_to_stop_saves_ends_and_resumes(undisturbed, toy_data
     process = start(run, tmp_path)
     wait_for_step(process, output, 60)
     process.terminate()
-    process.wait(60)
+    assert process.wait(60) == INTERRUPTED
     saved = int((output / "checkpoints" / "latest").read_text().removeprefix("step-"))
     assert saved == read_metrics(output / "metrics.jsonl")[-1]["step"], "steps were lost"
     assert saved < STEPS
@@ -110,16 +109,21 @@ def test_a_run_that_is_told_to_stop_saves_ends_and_resumes(undisturbed, toy_data
 
 
 @pytest.mark.slow
-def test_a_stopped_rank_has_an_exit_code_of_its_own(toy_data, pretrained, tmp_path):
+def test_one_rank_that_is_told_to_stop_stops_all(toy_data, pretrained, tmp_path):
     output = tmp_path / "out"
-    run = sft_run(toy_data, pretrained, output)
-    process = start(run, tmp_path)
+    process = start(sft_run(toy_data, pretrained, output), tmp_path)
     wait_for_step(process, output, 5)
-    for rank in psutil.Process(process.pid).children():
-        rank.send_signal(signal.SIGTERM)
-    assert process.wait(60) != 0
-    assert f"exitcode  : {INTERRUPTED}" in (tmp_path / "log").read_text()
+    psutil.Process(process.pid).children()[0].send_signal(signal.SIGTERM)
+    assert process.wait(60) == INTERRUPTED
     assert not (output / "result.json").exists()
+
+
+@pytest.mark.slow
+def test_a_rank_that_fails_is_a_failure(toy_data, tmp_path):
+    run = stage_run(toy_data / "missing", "pretrain", tmp_path / "out")
+    process = start(run, tmp_path)
+    assert process.wait(60) not in (0, INTERRUPTED)
+    assert "No such file" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.slow
