@@ -3,6 +3,8 @@
 from pydantic import BaseModel, Field
 
 INDEX_FOLDER = "qdrant"
+REFILLED = "longtail"
+"""The name of the tables and shards that a refill makes."""
 
 
 class LongtailConfig(BaseModel, frozen=True, extra="forbid"):

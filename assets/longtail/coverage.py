@@ -10,7 +10,7 @@ from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS
 from assets.lake.steps import StepOutput
-from assets.longtail.config import LongtailConfig
+from assets.longtail.config import REFILLED, LongtailConfig
 from assets.longtail.index import CoverageIndex, Instruction, new_index
 from assets.longtail.sentences import sentence_vectors
 
@@ -35,7 +35,7 @@ def measure_coverage(
         encoder_path: where the text encoder lies, None to look in the usual places.
         progress: told of each batch of texts.
     """
-    samples, texts = lake.read_tables("samples", SAMPLES), lake.read_tables("texts", TEXTS)
+    samples, texts = _tables(lake, "samples", SAMPLES), _tables(lake, "texts", TEXTS)
     edits = training_edits(samples)
     instructions = distinct_instructions(edits, texts)
     vectors = sentence_vectors(lake, [each.text for each in instructions], encoder_path, progress)
@@ -45,6 +45,13 @@ def measure_coverage(
         table = coverage_table(edits, instructions, array, index, config)
     lake.write_table(COVERAGE_PATH, table, COVERAGE)
     return StepOutput((COVERAGE_PATH,), table.height, {"coverage": table.to_dicts()})
+
+
+def _tables(lake: Lake, folder: str, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Returns all tables of a folder but the refill's: it answers to this coverage."""
+    paths = [path for path in lake.list(folder, ".parquet") if path != f"{folder}/{REFILLED}.parquet"]
+    tables = [lake.read_table(path, schema) for path in paths]
+    return pl.concat(tables) if tables else pl.DataFrame(schema=dict(schema))
 
 
 def training_edits(samples: pl.DataFrame) -> pl.DataFrame:

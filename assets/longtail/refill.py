@@ -13,7 +13,7 @@ from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES
 from assets.lake.steps import StepOutput
-from assets.longtail.config import LongtailConfig
+from assets.longtail.config import REFILLED, LongtailConfig
 from assets.longtail.coverage import COVERAGE, COVERAGE_PATH, counts_by_category
 from assets.synthesized.config import SynthesizedConfig
 from assets.synthesized.requests import EditRequest, edit_request, plan_requests
@@ -42,12 +42,14 @@ def refill(
         workers: processes.
         progress: told of each shard.
     """
-    demand = thinnest(lake.read_table(COVERAGE_PATH, COVERAGE), config.refill_pairs)
+    demand = thinnest(lake.read_table(COVERAGE_PATH, COVERAGE), config.refill_pairs, synthesized.templates)
     vectors = image_vectors(lake, shards, kept["image_id"].to_list())
-    requests = plan_refill(plan_requests(kept, synthesized), kept, vectors, demand)
+    requests = plan_refill(
+        plan_requests(kept, synthesized), kept, vectors, demand=demand, templates=synthesized.templates
+    )
     before = counts_by_category(lake.read_table("samples/synthesized.parquet", SAMPLES))
-    made = synthesize(lake, requests, "longtail", synthesized, workers=workers, progress=progress)
-    added = counts_by_category(lake.read_table("samples/longtail.parquet", SAMPLES))
+    made = synthesize(lake, requests, REFILLED, synthesized, workers=workers, progress=progress)
+    added = counts_by_category(lake.read_table(f"samples/{REFILLED}.parquet", SAMPLES))
     counts = {
         category: {
             "before": before.get(category, 0),
@@ -58,16 +60,16 @@ def refill(
     return replace(made, facts={**made.facts, "demand": demand, "coverage": counts})
 
 
-def thinnest(coverage: pl.DataFrame, pairs: int) -> dict[str, int]:
+def thinnest(coverage: pl.DataFrame, pairs: int, templates: Sequence[str]) -> dict[str, int]:
     """Returns the demand for so many pairs of the category with the fewest samples that a template makes."""
-    possible = coverage.filter(pl.col("category").is_in(list(fillable()))).sort("count", "category")
+    possible = coverage.filter(pl.col("category").is_in(list(fillable(templates)))).sort("count", "category")
     return {str(possible["category"][0]): pairs} if possible.height and pairs else {}
 
 
-def fillable() -> dict[str, list[str]]:
-    """Returns the templates that make samples of each category, by themselves or by their inversions."""
+def fillable(templates: Sequence[str]) -> dict[str, list[str]]:
+    """Returns which templates make samples of each category, by themselves or by their inversions."""
     found: dict[str, list[str]] = {}
-    for template in TEMPLATES.values():
+    for template in (TEMPLATES[name] for name in templates):
         kinds = [template.kind] if template.inverse is None else [template.kind, template.inverse]
         for category in sorted({kind.subcategory for kind in kinds}):
             found.setdefault(category, []).append(template.name)
@@ -75,7 +77,12 @@ def fillable() -> dict[str, list[str]]:
 
 
 def plan_refill(
-    made: Sequence[EditRequest], images: pl.DataFrame, vectors: np.ndarray, demand: Mapping[str, int]
+    made: Sequence[EditRequest],
+    images: pl.DataFrame,
+    vectors: np.ndarray,
+    *,
+    demand: Mapping[str, int],
+    templates: Sequence[str],
 ) -> list[EditRequest]:
     """Returns requests for the production engine that meet a demand as far as the images allow.
 
@@ -87,11 +94,12 @@ def plan_refill(
         images: kept training images: image_id, group_id, split, license.
         vectors: their unit descriptors, (N, D).
         demand: pairs wanted by category, from `thinnest` or from a benchmark's weak categories.
+        templates: those that may be used.
 
     Raises:
         ValueError: no template makes a category.
     """
-    makers = fillable()
+    makers = fillable(templates)
     unknown = sorted(set(demand) - set(makers))
     if unknown:
         raise ValueError(

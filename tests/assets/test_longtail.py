@@ -34,6 +34,7 @@ from models.pixels import encode_png
 CONFIG = LongtailConfig(
     qdrant_url=None, collection="contract-test", min_similarity=0.9, exemplars=4, refill_pairs=3
 )
+ALL = tuple(TEMPLATES)
 SERVER = os.environ.get("QDRANT_URL")
 BACKENDS = [
     None,
@@ -209,6 +210,9 @@ def test_measured_coverage_is_the_same_whatever_was_there_before(lake: Lake, mon
     first = lake.read_bytes(COVERAGE_PATH)
     output = coverage.measure_coverage(lake, CONFIG, None, silent)
     assert lake.read_bytes(COVERAGE_PATH) == first
+    lake.write_table("samples/longtail.parquet", samples, SAMPLES)  # what an earlier refill made
+    coverage.measure_coverage(lake, CONFIG, None, silent)
+    assert lake.read_bytes(COVERAGE_PATH) == first
     assert {row["category"]: row["count"] for row in output.facts["coverage"]} == {
         "stylistic": 1,
         "text": 1,
@@ -217,7 +221,7 @@ def test_measured_coverage_is_the_same_whatever_was_there_before(lake: Lake, mon
 
 
 def test_every_category_of_the_catalogue_can_be_refilled():
-    makers = fillable()
+    makers = fillable(ALL)
     kinds = {template.kind.subcategory for template in TEMPLATES.values()}
     kinds |= {template.inverse.subcategory for template in TEMPLATES.values() if template.inverse}
     assert set(makers) == kinds
@@ -229,9 +233,10 @@ def test_every_category_of_the_catalogue_can_be_refilled():
 def test_the_thinnest_category_is_the_one_with_fewest_samples_that_a_template_makes():
     rows = [("zoom", 1), ("text", 5), ("color", 4)]
     table = pl.DataFrame(rows, schema=["category", "count"], orient="row")
-    assert thinnest(table, 7) == {"color": 7}
-    assert thinnest(table, 0) == {}
-    assert thinnest(table.head(1), 7) == {}
+    assert thinnest(table, 7, ALL) == {"color": 7}
+    assert thinnest(table, 0, ALL) == {}
+    assert thinnest(table, 7, ["text_banner"]) == {"text": 7}
+    assert thinnest(table.head(1), 7, ALL) == {}
 
 
 def images_of(count: int, groups: int = 2) -> pl.DataFrame:
@@ -251,14 +256,18 @@ def test_a_refill_takes_images_least_like_those_used_before_and_none_held_out():
     images = images_of(4)
     vectors = np.array([[0, -1], [1, 0], [0.8, 0.6], [-1, 0]], np.float32)
     before = [edit_request("sepia", [images.row(1, named=True)])]
-    requests = plan_refill(before, images, vectors, {"color": 4 * len(fillable()["color"])})
+    requests = plan_refill(
+        before, images, vectors, demand={"color": 4 * len(fillable(ALL)["color"])}, templates=ALL
+    )
     sepia = [request.source_ids for request in requests if request.template == "sepia"]
     assert sepia == [("03",), ("02",)]
     assert {request.split for request in requests} == {"train"}
 
 
 def test_a_refill_meets_the_demand_in_turn_over_the_templates():
-    requests = plan_refill([], images_of(9), vectors_of(9), {"lowlevel": 5, "compose": 2})
+    requests = plan_refill(
+        [], images_of(9), vectors_of(9), demand={"lowlevel": 5, "compose": 2}, templates=ALL
+    )
     names = [request.template for request in requests]
     assert len(names) == 7
     assert names.count("side_by_side") == 2
@@ -269,7 +278,7 @@ def test_a_refill_meets_the_demand_in_turn_over_the_templates():
 def test_partners_come_from_the_group_of_the_first_source():
     images = images_of(9, groups=3)
     group = dict(images.select("image_id", "group_id").iter_rows())
-    requests = plan_refill([], images, vectors_of(9), {"compose": 6})
+    requests = plan_refill([], images, vectors_of(9), demand={"compose": 6}, templates=ALL)
     assert requests
     assert all(len({group[source] for source in request.source_ids}) == 1 for request in requests)
 
@@ -293,7 +302,7 @@ def test_vectors_of_images_come_in_the_order_that_is_asked_for(lake: Lake):
 
 def test_a_demand_that_no_template_meets_is_refused():
     with pytest.raises(ValueError, match="No template makes origami edits"):
-        plan_refill([], images_of(3), vectors_of(3), {"origami": 1})
+        plan_refill([], images_of(3), vectors_of(3), demand={"origami": 1}, templates=ALL)
 
 
 @given(npst.arrays(np.float32, (6, 3), elements=st.floats(-1, 1, width=32)), st.sets(st.integers(0, 5)))
