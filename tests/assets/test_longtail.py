@@ -312,3 +312,47 @@ def test_spread_yields_every_unused_row_once_and_the_farthest_first(vectors, use
     if used and rows:
         nearest = (vectors @ vectors[sorted(used)].T).max(1)
         assert nearest[rows[0]] == min(nearest[row] for row in rows)
+
+
+def test_a_refill_round_makes_the_pairs_and_counts_them(lake: Lake):
+    from assets.longtail.refill import refill
+    from assets.synthesized.config import SynthesizedConfig
+    from assets.synthesized.requests import plan_requests
+    from assets.synthesized.synthesize import synthesize
+
+    shard = "images/b/shard-000.parquet"
+    generator = np.random.default_rng(0)
+    pictures = [
+        StoredImage(encode_png(generator.integers(0, 256, (64, 64, 3), dtype=np.uint8)), str(n), "t", "x")
+        for n in range(6)
+    ]
+    write_image_shard(lake, shard, pictures)
+    folder = lake.local_path(COPY_DESCRIPTOR)
+    save_descriptor(new_descriptor(0), folder)
+    measure_shards(lake, [shard], [descriptor_measure(folder)], workers=1, progress=silent)
+    kept = pl.DataFrame(
+        [
+            {"image_id": picture.image_id, "group_id": "g", "split": "train", "license": "x"}
+            for picture in pictures
+        ]
+    )
+    engine = SynthesizedConfig(
+        seed=0,
+        templates=("blur", "grayscale", "pixelate"),
+        train_pairs=6,
+        heldout_pairs=0,
+        long_side=64,
+        pairs_per_shard=8,
+    )
+    synthesize(lake, plan_requests(kept, engine), "synthesized", engine, workers=1, progress=silent)
+    table = [{"category": "color", "count": 2, "templates": 1, "instructions": 1, "density": 1.0}]
+    table += [{"category": "lowlevel", "count": 4, "templates": 2, "instructions": 1, "density": 1.0}]
+    lake.write_table(COVERAGE_PATH, pl.DataFrame(table, schema=dict(COVERAGE)), COVERAGE)
+    output = refill(lake, kept, [shard], CONFIG, engine, workers=1, progress=silent)
+    assert output.facts["demand"] == {"color": 3}
+    assert output.facts["coverage"] == {
+        "color": {"before": 2, "after": 5},
+        "lowlevel": {"before": 4, "after": 4},
+    }
+    old, new = (lake.read_table(f"samples/{name}.parquet", SAMPLES) for name in ("synthesized", "longtail"))
+    assert not set(new["sample_id"]) & set(old["sample_id"])
