@@ -78,14 +78,14 @@ def step_of(
     """
     spec = assets_def.specs_by_key[key]
     inputs = (dep.asset_key.path[-1] for dep in spec.deps)
-    sections = {name: resources[name] for name in sorted(assets_def.required_resource_keys)}
+    asked = {name: resources.get(name) for name in sorted(assets_def.required_resource_keys)}
     return Step(
         name=_of_batch(spec.key.path[-1], batch),
         version=spec.code_version or "0",
         inputs=tuple(sorted(_of_batch(name, batch) for name in inputs)),
         config={
             name: section.model_dump(mode="json")
-            for name, section in sections.items()
+            for name, section in asked.items()
             if isinstance(section, BaseModel)
         },
     )

@@ -23,7 +23,7 @@ class RunConsole(logging.Handler):
     """
 
     def __init__(self, assets: Sequence[str], expected: Mapping[str, float], console: Console) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.DEBUG)
         self._console = console
         self._expected = {name: expected.get(name, UNKNOWN_SECONDS) for name in assets}
         self._took: dict[str, float] = {}

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from importlib import import_module
 from pathlib import Path
 
@@ -39,7 +40,9 @@ def build_definitions(
         progress: told how far an asset is; None writes it to Dagster's log.
         follower: receives the events of a run, as a console does.
     """
-    modules = [import_module(f"assets.{name}.assets") for name in ASSET_MODULES]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # backfill_policy; constraints.txt pins Dagster
+        modules = [import_module(f"assets.{name}.assets") for name in ASSET_MODULES]
     return dg.Definitions(
         assets=dg.load_assets_from_modules(modules),
         asset_checks=dg.load_asset_checks_from_modules(modules),

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import warnings
 from pathlib import Path
 
 import dagster as dg
@@ -25,6 +26,7 @@ def launch_trainer(context: dg.AssetExecutionContext, run_file: Path, ranks: int
         TrainingFailedError: see there.
     """
     log_file = run_file.with_name("trainer.log")
+    warnings.simplefilter("ignore", dg.PreviewWarning)  # of Pipes; constraints.txt pins Dagster
     with (
         dg.open_pipes_session(
             context, dg.PipesEnvContextInjector(), dg.PipesTempFileMessageReader()

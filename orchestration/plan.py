@@ -18,7 +18,7 @@ from orchestration.resources import build_resources, tracking
 
 State = Literal["finished", "due", "depends"]
 
-ON_POOL = {"raw_images", "measured", "copy_descriptor", "synthesized", "pair_measures", "longtail"}
+ON_POOL = {"raw_images", "measured", "copy_descriptor", "synthesized", "target_measures", "longtail"}
 
 
 class Planned(NamedTuple):
@@ -60,10 +60,7 @@ def needs(profile: Profile, home: Path, asset: str) -> tuple[str, ...]:
         "evaluator": (_text_encoder(profile),),
         "postfiltered": (_text_encoder(profile),),
         "train_cache": (_text_encoder(profile),),
-        **{
-            stage: (mlflow, *_stage_needs(profile, stage))
-            for stage in STAGES
-        },
+        **{stage: (mlflow, *_stage_needs(profile, stage)) for stage in STAGES},
         "bench_report": (_text_encoder(profile), mlflow),
         "champion": (mlflow,),
     }
@@ -111,9 +108,9 @@ def _stage_needs(profile: Profile, stage: str) -> Iterator[str]:
 
 
 def _text_encoder(profile: Profile) -> str:
-    path = profile.encode.text_encoder
+    path = profile.backends.text_encoder
     return f"text encoder all-MiniLM-L6-v2: {path or 'an installed one'}"
 
 
 def _index(profile: Profile) -> str:
-    return f"Qdrant: {profile.longtail.url or 'local mode, in the home'}"
+    return f"Qdrant: {profile.longtail.qdrant_url or 'local mode, in the home'}"

@@ -1,22 +1,26 @@
 """Profiles: the only place where sizes, paths, thresholds and backends are chosen, validated whole."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from assets.filtered.config import FilteredConfig
-from assets.longtail.config import LongtailConfig
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from assets.cached.config import EncodeConfig, MixturesConfig
 from assets.captioned.config import CaptionedConfig
 from assets.corpora.config import CorporaConfig, DemoCorpusConfig
-from assets.dedup.config import DedupConfig
+from assets.dedup.config import DedupConfig, PairsConfig
+from assets.filtered.config import FilteredConfig
+from assets.longtail.config import LongtailConfig
 from assets.postfiltered.config import PostfilteredConfig
 from assets.synthesized.config import SynthesizedConfig
 from assets.training.config import TrainingConfig
 from benchmarks.config import BenchConfig
+from models.backends import BackendsConfig
 from orchestration.profile_errors import ProfileError, describe
+from trainers.descriptor_config import DescriptorTrainingConfig
+from trainers.evaluator_config import EvaluatorTrainingConfig
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 
@@ -32,8 +36,7 @@ class TrackingServerConfig(BaseModel, frozen=True, extra="forbid"):
     """MLflow: where runs and registered models go."""
 
     uri: str | None = Field(description="MLflow tracking URI; null keeps everything in the home, in SQLite")
-    experiment: str = Field(min_length=1)
-    model_name: str = Field(min_length=1, description="name in the model registry")
+    experiment: str = Field(min_length=1, description="groups the runs of the training stages")
 
 
 class Profile(BaseModel, frozen=True, extra="forbid"):
@@ -42,13 +45,17 @@ class Profile(BaseModel, frozen=True, extra="forbid"):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="also names the home folder")]
     description: str
     engine: EngineConfig
+    backends: BackendsConfig
     demo: DemoCorpusConfig | None = Field(description="the demo's own corpus; null where there is none")
     corpora: CorporaConfig
+    descriptor: DescriptorTrainingConfig
     dedup: DedupConfig
     filtered: FilteredConfig
     captioned: CaptionedConfig
     synthesized: SynthesizedConfig
     longtail: LongtailConfig
+    pairs: PairsConfig
+    evaluator_training: EvaluatorTrainingConfig
     postfiltered: PostfilteredConfig
     mixtures: MixturesConfig
     encode: EncodeConfig
@@ -100,6 +107,19 @@ def parse_profile(text: str, file: str) -> Profile:
         raise ProfileError(reason) from error
     except ValidationError as error:
         raise ProfileError(describe(error, text, file, Profile)) from error
+
+
+def with_photographs(profile: Profile, folder: Path) -> Profile:
+    """Returns the profile with a folder of photographs in the place of the demo's built-in ones.
+
+    Raises:
+        ProfileError: the profile has no demo corpus.
+    """
+    if profile.demo is None:
+        raise ProfileError(f"Profile {profile.name} has no demo corpus, so --images has nothing to replace.")
+    name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or "images"
+    demo = profile.demo.model_copy(update={"images": folder.resolve()})
+    return profile.model_copy(update={"demo": demo, "name": f"{profile.name}-{name}"})
 
 
 def default_home(profile: Profile) -> Path:

@@ -34,13 +34,15 @@ def build_resources(profile: Profile, home: Path, progress: Progress | None) -> 
     sections = (
         "demo",
         "corpora",
+        "backends",
         "descriptor",
         "dedup",
         "filtered",
         "captioned",
         "synthesized",
         "longtail",
-        "evaluator",
+        "pairs",
+        "evaluator_training",
         "postfiltered",
         "mixtures",
         "encode",
@@ -51,11 +53,14 @@ def build_resources(profile: Profile, home: Path, progress: Progress | None) -> 
 
 def tracking(profile: Profile, home: Path) -> Tracking:
     """Returns where MLflow keeps runs and versions: the profile's server, else SQLite in the home."""
+    experiment = profile.tracking.experiment
+    server = profile.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if server:
+        return Tracking(server, experiment, artifact_location=None)
     store = home / "mlflow"
-    uri = profile.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store / 'mlflow.db'}"
-    if uri.startswith("sqlite:"):
-        store.mkdir(parents=True, exist_ok=True)
-    return Tracking(uri=uri, experiment=profile.tracking.experiment)
+    return Tracking(
+        f"sqlite:///{store / 'mlflow.db'}", experiment, artifact_location=(store / "artifacts").as_uri()
+    )
 
 
 def log_progress() -> Progress:

@@ -55,7 +55,7 @@ def run_assets(profile: Profile, home: Path, selection: dg.AssetSelection, conso
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
     """Holds the home for one run; the lock goes with the process, however it ends."""
-    home.mkdir(parents=True, exist_ok=True)
+    (home / "mlflow").mkdir(parents=True, exist_ok=True)
     with (home / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
 
+from assets.training.config import STAGES
+
 SHORT = 100
 
 
@@ -15,7 +17,7 @@ def print_status(found: Mapping[str, Any], console: Console) -> None:
     _funnel(found["funnel"], console)
     _mapping("filters on the planted truth", found["filters"], ("precision", "recall", "planted"), console)
     _mapping("coverage of instructions", found["coverage"], ("before", "after"), console)
-    _rows("training stages", found["stages"], console)
+    _stages(found["stages"], console)
     _line("evaluator", found["evaluator"], console)
     _bench(found["bench"], console)
     _line("registry", found["registry"], console)
@@ -63,7 +65,8 @@ def _bench(kinds: Mapping[str, Mapping[str, Mapping[str, Any]]] | None, console:
     if kinds is None:
         console.print("benchmark: not made yet")
         return
-    editors = list(next(iter(kinds.values())))
+    made = next(iter(kinds.values()))
+    editors = [stage for stage in STAGES if stage in made] or list(made)
     table = Table(title="benchmark: latent error on held-out edits", title_justify="left")
     for column in ("edit kind", "copying", *editors):
         table.add_column(column, justify="left" if column == "edit kind" else "right")
@@ -87,13 +90,18 @@ def _mapping(
     console.print(table)
 
 
-def _rows(title: str, rows: Sequence[Mapping[str, Any]] | None, console: Console) -> None:
+def _stages(rows: Sequence[Mapping[str, Any]] | None, console: Console) -> None:
     if rows is None:
-        console.print(f"{title}: not made yet")
+        console.print("training stages: not made yet")
         return
-    table = Table(*rows[0], title=title, title_justify="left")
+    table = Table(title="training stages", title_justify="left")
+    for column in ("stage", "steps", "validation loss", "seconds", "samples/s", "ranks", "ZeRO", "version"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        loss = f"{row['first_validation_loss']:.3f} to {row['last_validation_loss']:.3f}"
+        speed = (f"{row['seconds']:.0f}", f"{row['samples_per_second']:.0f}")
+        where = (str(row[name]) for name in ("world_size", "zero_stage", "version"))
+        table.add_row(row["stage"], str(row["steps"]), loss, *speed, *where)
     console.print(table)
 
 

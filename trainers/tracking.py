@@ -202,7 +202,7 @@ class MlflowRun:
         if found is not None:
             return found.experiment_id
         try:
-            return client.create_experiment(name)
+            return client.create_experiment(name, self._tracking.artifact_location)
         except MlflowException:  # another process made it in between
             return client.get_experiment_by_name(name).experiment_id
 

@@ -9,6 +9,7 @@ from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.steps import StepOutput
 from assets.materialize import materialize
+from models.backends import BackendsConfig
 
 
 @dg.asset(
@@ -24,6 +25,7 @@ def train_cache(
     progress: dg.ResourceParam[Progress],
     mixtures: dg.ResourceParam[MixturesConfig],
     encode: dg.ResourceParam[EncodeConfig],
+    backends: dg.ResourceParam[BackendsConfig],
 ) -> dg.MaterializeResult:
     """One mixture a training stage (report Table 1), the codec, and the text features and latents they name.
 
@@ -32,7 +34,7 @@ def train_cache(
 
     def build() -> StepOutput:
         mixed = build_mixtures(lake, mixtures, progress)
-        encoded = encode_cache(lake, encode, progress)
+        encoded = encode_cache(lake, encode, backends.text_encoder, progress)
         return StepOutput((*mixed.files, *encoded.files), mixed.rows, {**mixed.facts, **encoded.facts})
 
     return materialize(context, lake, build)

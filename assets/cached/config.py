@@ -1,6 +1,5 @@
 """What a profile says about the trainer's cache: mixtures, codec, shards."""
 
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -59,9 +58,6 @@ class MixturesConfig(BaseModel, frozen=True, extra="forbid"):
 class EncodeConfig(BaseModel, frozen=True, extra="forbid"):
     """How mixtures become tensors."""
 
-    text_encoder: Path | None = Field(
-        description="folder of all-MiniLM-L6-v2; null looks for an installed one"
-    )
     codec_patch: int = Field(gt=0, description="pixels of a patch's side")
     codec_channels: int = Field(gt=0, description="principal components that a patch keeps")
     codec_images: int = Field(gt=0, description="training images that the codec is fitted on, at most")

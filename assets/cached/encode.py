@@ -1,6 +1,7 @@
 """The trainer's cache: text features and latents of what the mixtures name, as far as they are missing."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -30,7 +31,9 @@ class UnreadLanguageError(ValueError):
     """A mixture has texts in a language that the text encoder can't read."""
 
 
-def encode_cache(lake: Lake, config: EncodeConfig, progress: Progress) -> StepOutput:
+def encode_cache(
+    lake: Lake, config: EncodeConfig, encoder_path: Path | None, progress: Progress
+) -> StepOutput:
     """Writes the codec, and text features and latents of all mixtures, shard by shard.
 
     A killed run loses at most the shard in hand: shards are named by what they hold, and the index, which
@@ -40,7 +43,7 @@ def encode_cache(lake: Lake, config: EncodeConfig, progress: Progress) -> StepOu
         UnreadLanguageError: see there.
     """
     mixtures = lake.read_tables(MIXTURES, MIXTURE)
-    texts = _encode_texts(lake, config, mixtures, progress)
+    texts = _encode_texts(lake, config, encoder_path, mixtures, progress)
     latents = _encode_latents(lake, config, mixtures, progress)
     facts = {"texts": texts[1], "latents": latents[1], "bytes": sum(map(lake.size, texts[0] + latents[0]))}
     files = (*texts[0], *latents[0], *(f"{CODEC}/{name}" for name in CODEC_FILES))
@@ -48,7 +51,11 @@ def encode_cache(lake: Lake, config: EncodeConfig, progress: Progress) -> StepOu
 
 
 def _encode_texts(
-    lake: Lake, config: EncodeConfig, mixtures: pl.DataFrame, progress: Progress
+    lake: Lake,
+    config: EncodeConfig,
+    encoder_path: Path | None,
+    mixtures: pl.DataFrame,
+    progress: Progress,
 ) -> tuple[list[str], int]:
     wanted = mixtures.select(text_id="text_key").unique()
     texts = lake.read_tables("texts", TEXTS).unique("text_id").join(wanted, on="text_id", how="semi")
@@ -66,7 +73,7 @@ def _encode_texts(
         from models.text_encoder import load_text_encoder
         from trainers.encoding import encode_texts
 
-        encoder = encoder or load_text_encoder(config.text_encoder)
+        encoder = encoder or load_text_encoder(encoder_path)
         tensors = encode_texts(encoder, {key: written[key] for key in keys})
         write_tensors(lake.local_path(TEXT_CACHE), tensors, shard=shard)
     entries = [(key, shard_of[tensor], tensor) for key, tensor in tensor_of.items()]

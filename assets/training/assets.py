@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.cached.config import EncodeConfig, MixturesConfig
+from assets.cached.config import MixturesConfig
 from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.steps import StepOutput, git_commit
@@ -12,6 +12,7 @@ from assets.materialize import materialize
 from assets.training.config import STAGES, Tracking, TrainerConfig
 from assets.training.register import register_stage
 from assets.training.stage import stage_run, train_stage
+from models.backends import BackendsConfig
 
 DESCRIPTIONS = {
     "pretrain": "Pre-training (report 3.3): text to image and edits mixed, from high noise to all noise.",
@@ -22,7 +23,7 @@ DESCRIPTIONS = {
     "nft": "DiffusionNFT (report 3.6.2), online; reward = evaluator blended with the known truth.",
 }
 
-RESOURCES = {"lake", "progress", "launcher", "tracking", "trainer", "mixtures", "encode"}
+RESOURCES = {"lake", "progress", "launcher", "tracking", "trainer", "mixtures", "backends"}
 
 
 def training_stage(stage: str) -> dg.AssetsDefinition:
@@ -48,7 +49,7 @@ def training_stage(stage: str) -> dg.AssetsDefinition:
         tracking: Tracking = resources["tracking"]
         trainer: TrainerConfig = resources["trainer"]
         mixtures: MixturesConfig = resources["mixtures"]
-        encode: EncodeConfig = resources["encode"]
+        backends: BackendsConfig = resources["backends"]
         tags = {"dagster.run_id": context.run_id, "git.commit": git_commit() or "unknown"}
 
         def launch(run_file: Path, ranks: int) -> None:
@@ -59,7 +60,7 @@ def training_stage(stage: str) -> dg.AssetsDefinition:
             output = train_stage(run, trainer.ranks, launch, progress)
             progress(f"registering {stage}", 0, 1)
             version = register_stage(
-                lake, run, output.facts, text_encoder=encode.text_encoder, side=mixtures.side, tags=tags
+                lake, run, output.facts, text_encoder=backends.text_encoder, side=mixtures.side, tags=tags
             )
             return StepOutput(output.files, output.rows, {**output.facts, "version": version})
 

@@ -31,7 +31,11 @@ class TrainingConfig(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True)
 class Tracking:
-    """Where MLflow keeps runs and versions; no part of what a stage is."""
+    """Where MLflow keeps runs and versions; no part of what a stage is.
+
+    `artifact_location` is where a new experiment keeps files, None to leave it to the server.
+    """
 
     uri: str
     experiment: str
+    artifact_location: str | None

@@ -43,7 +43,11 @@ def stage_run(
         codec=lake.local_path(CODEC),
         output=lake.local_path(stage_folder(config.stage)),
         tracking=TrackingConfig(
-            uri=tracking.uri, experiment=tracking.experiment, parent_run_id=None, tags=dict(tags)
+            uri=tracking.uri,
+            experiment=tracking.experiment,
+            artifact_location=tracking.artifact_location,
+            parent_run_id=None,
+            tags=dict(tags),
         ),
     )
 

@@ -23,6 +23,7 @@ def tracked_run(toy_data, output, uri):
         "uri": uri,
         "experiment": "toy",
         "parent_run_id": "0" * 32,
+        "artifact_location": None,
         "tags": {"dagster.run_id": "d1"},
     }
     return type(run).model_validate({**run.model_dump(), "tracking": tracking})
