@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from assets.reports.lineage import UnknownIdError, explain
 from assets.reports.status import status
 from orchestration.automation import JOBS, jobs
 from orchestration.instance import quiet
-from orchestration.plan import print_plan
+from orchestration.plan import print_consequences, print_plan
 from orchestration.profile import Profile, default_home, load_profile, profile_path, with_photographs
 from orchestration.profile_errors import ProfileError
 from orchestration.run import BusyHomeError, RunFailedError, run_assets
@@ -164,7 +165,9 @@ def ui(profile: str, home: Path | None, host: str, dagster_port: int, mlflow_por
 def _run(profile: Profile, home: Path | None, selection: dg.AssetSelection) -> None:
     place = _home(profile, home)
     console = Console(file=sys.stderr)
+    since = datetime.now(UTC).isoformat(timespec="seconds")
     _guarded(lambda: run_assets(profile, place, selection, console))
+    print_consequences(profile, place, since, console)
     click.echo(f"Done: {place}. `emberline status` says what came of it, `emberline ui` shows it.")
 
 

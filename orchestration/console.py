@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.live import Live
@@ -22,10 +22,11 @@ class RunConsole(logging.Handler):
     is what each asset took on the reference machine, scaled by how fast this machine has been so far.
     """
 
-    def __init__(self, assets: Sequence[str], expected: Mapping[str, float], console: Console) -> None:
+    def __init__(self, expected: Mapping[str, float], console: Console) -> None:
+        """Follows the assets of `expected`, the seconds that each is expected to take."""
         super().__init__(logging.DEBUG)
         self._console = console
-        self._expected = {name: expected.get(name, UNKNOWN_SECONDS) for name in assets}
+        self._expected = dict(expected)
         self._took: dict[str, float] = {}
         self._current: tuple[str, float] | None = None
         self._activity = ""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from assets.lake.lake import Lake
-from assets.lake.steps import MissingInputError, finished, read_manifests
+from assets.lake.steps import MissingInputError, finished, read_manifest, read_manifests
 from assets.materialize import PARTITIONED, step_of
 from assets.training.config import STAGES
 from orchestration.definitions import build_definitions
@@ -65,6 +65,28 @@ def needs(profile: Profile, home: Path, asset: str) -> tuple[str, ...]:
         "champion": (mlflow,),
     }
     return wanted.get(asset, ())
+
+
+def print_consequences(profile: Profile, home: Path, since: str, console: Console) -> None:
+    """Prints what verdicts that changed `since` then touch, and what a run of everything would look at again.
+
+    Args:
+        profile: of the run.
+        home: of the run.
+        since: when the run began, as in `Manifest.finished_at`.
+        console: to print to.
+    """
+    manifest = read_manifest(Lake(str(home)), "filtered")
+    if manifest is not None and manifest.finished_at >= since and manifest.facts["changed"]:
+        change = manifest.facts["changed"]
+        console.print(
+            f"filtered: {change['newly_dropped']} images newly dropped, {change['newly_kept']} newly kept; "
+            f"{change['samples_that_use_them']} samples hang on them."
+        )
+    rows = plan(profile, home, dg.AssetSelection.all())
+    stale = [row.asset for row in rows if row.state != "finished"]
+    if stale:
+        console.print(f"A run of everything would look again at {', '.join(stale)}.")
 
 
 def print_plan(profile: Profile, home: Path, selection: dg.AssetSelection, console: Console) -> None:

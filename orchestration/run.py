@@ -12,9 +12,10 @@ from rich.console import Console
 from assets.lake.lake import Lake
 from assets.lake.steps import read_manifests
 from orchestration.automation import batch_range, register_batches
-from orchestration.console import REFERENCE_SECONDS, RunConsole
+from orchestration.console import REFERENCE_SECONDS, UNKNOWN_SECONDS, RunConsole
 from orchestration.definitions import build_definitions
 from orchestration.instance import open_instance
+from orchestration.plan import Planned, plan
 from orchestration.profile import Profile
 
 CORPUS = dg.AssetKey("demo_corpus")
@@ -39,10 +40,9 @@ def run_assets(profile: Profile, home: Path, selection: dg.AssetSelection, conso
     """
     with locked(home), open_instance(home) as instance:
         lake = Lake(str(home))
-        plain = build_definitions(profile, home, lambda *_: None)
-        keys = selection.resolve(plain.resolve_asset_graph())
-        names = [key.path[-1] for key in keys]
-        with RunConsole(names, expected_seconds(lake, names), console) as follower:
+        planned = plan(profile, home, selection)
+        keys = {dg.AssetKey(row.asset) for row in planned}
+        with RunConsole(expected_seconds(lake, planned), console) as follower:
             definitions = build_definitions(profile, home, follower.progress, follower)
             if CORPUS in keys:
                 _execute(definitions, instance, [CORPUS], {})
@@ -66,13 +66,17 @@ def locked(home: Path) -> Iterator[None]:
         yield
 
 
-def expected_seconds(lake: Lake, assets: Sequence[str]) -> Mapping[str, float]:
-    """Returns how long each asset took here the last time, else on the reference machine."""
-    expected = dict(REFERENCE_SECONDS)
-    for asset in assets:
-        manifests = read_manifests(lake, asset)
-        if manifests:
-            expected[asset] = sum(manifest.seconds for manifest in manifests)
+def expected_seconds(lake: Lake, planned: Sequence[Planned]) -> Mapping[str, float]:
+    """Returns how long each asset will take: nothing where it is finished, else as long as the last time.
+
+    What was never made here takes what it takes on the reference machine.
+    """
+    expected = {}
+    for row in planned:
+        manifests = read_manifests(lake, row.asset)
+        took = sum(manifest.seconds for manifest in manifests)
+        known = took if manifests else REFERENCE_SECONDS.get(row.asset, UNKNOWN_SECONDS)
+        expected[row.asset] = 0.0 if row.state == "finished" else known
     return expected
 
 
@@ -103,5 +107,5 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
                 cause = cause.cause
             message = cause.message.strip() if cause is not None else "no reason was recorded"
             return f"{event.step_key} failed: {message}"
-    failed = [e.asset_check_name for e in result.get_asset_check_evaluations() if not e.passed]
+    failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
     return f"checks failed: {json.dumps(failed)}" if failed else "the run ended without success"
