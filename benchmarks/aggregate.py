@@ -36,6 +36,8 @@ RULES = {
     "imgedit_uge": Rule(sample_digits=2, task_digits=None, overall="micro", overall_digits=2),
     "gedit": Rule(sample_digits=None, task_digits=None, overall="macro", overall_digits=3),
     "kris": Rule(sample_digits=None, task_digits=None, overall="pooled", overall_digits=None),
+    "rise": Rule(sample_digits=None, task_digits=None, overall="micro", overall_digits=None),
+    "textedit": Rule(sample_digits=None, task_digits=None, overall="micro", overall_digits=2),
     "strict": Rule(sample_digits=None, task_digits=None, overall="macro", overall_digits=None),
 }
 """Official rules by benchmark; `strict` rounds nowhere. SC, PQ and O go through GEdit's rule one by one."""

@@ -1,117 +1,161 @@
-"""The report of a run: one page that needs nothing else, the same figures as JSON, and a contact sheet."""
+"""The report of a run: one page that needs nothing else, and the same figures as JSON and CSV."""
 
-import base64
-import io
 import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
 
-from benchmarks.runner import read_output
-from benchmarks.scoring import editor_table, errors_by_kind, kind_table, ranking
-from benchmarks.sheet import contact_sheet
-from benchmarks.suites.item import BenchItem
-from models.pixels import shrink
+from benchmarks.charts import grouped_bars, legend
+from benchmarks.parsing.reading import State
+from benchmarks.protocols.protocol import Measure
+from benchmarks.references import Reference, References
+from benchmarks.report_samples import SampleViews
+from benchmarks.scores import MEASURED
+from benchmarks.suites.suite import Suite
 
-THUMBNAIL = 256
-"""Long side in pixels of a picture on the page."""
-
-EXTREMES = 6
-"""How many of the champion's best and of its worst samples are listed first."""
+VIEW_TITLES = {
+    "official": "Official",
+    "strict": "Strict",
+    MEASURED: "Measured",
+}
+FAILURES_SHOWN = 500
+"""Rows of the table of failures on the page; all of them are in failures.csv."""
 
 
 @dataclass(frozen=True)
-class Report:
-    """Where a report lies, and its headline."""
+class Run:
+    """What a report is made of.
 
-    page: Path
-    figures: Path
-    sheet: Path
+    Attributes:
+        title: of the page.
+        intro: one or two sentences under it.
+        suite: items and their problems.
+        models: in the order of the tables.
+        champion: the best of them.
+        measures: the first one is the headline.
+        scores: rows of `benchmarks.scores.SCORES`.
+        figures: from `benchmarks.summary.summarise`.
+        tasks: from the same.
+        references: rows beside those of the run.
+        settings: model to what decided its outputs.
+        judge: identity of the judge, None where there is none.
+        problems: what else went wrong, one sentence each.
+        extra: values that report.json holds besides.
+    """
+
+    title: str
+    intro: str
+    suite: Suite
+    models: Sequence[str]
     champion: str
-    challenger: str | None
-    editors: pl.DataFrame
-    kinds: pl.DataFrame
+    measures: Sequence[Measure]
+    scores: pl.DataFrame
+    figures: pl.DataFrame
+    tasks: pl.DataFrame
+    references: References
+    settings: Mapping[str, Mapping[str, Any]]
+    judge: Mapping[str, Any] | None = None
+    problems: Sequence[str] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def headline_view(self) -> str:
+        """The view by which models are ranked: official, or measured where no judge has a say."""
+        views = set(self.figures["view"])
+        return "official" if "official" in views else MEASURED
 
 
-def write_report(
-    folder: Path,
-    *,
-    title: str,
-    items: Sequence[BenchItem],
-    outputs: Mapping[str, Mapping[str, Path]],
-    scores: pl.DataFrame,
-    settings: Mapping[str, Mapping[str, Any]],
-    shown_per_kind: int,
-) -> Report:
-    """Returns the report of some editors over one suite, written as index.html, report.json and sheet.jpg.
+def write_report(folder: Path, run: Run, samples: SampleViews) -> Path:
+    """Returns the page, index.html; beside it lie report.json and CSV files of the same figures.
+
+    The page is written while its samples are drawn, so that it takes no more memory for more of them.
 
     Args:
         folder: made if missing.
-        title: of the page.
-        items: from `checked_suite`.
-        outputs: editor to sample id to file, from `run_editor`.
-        scores: rows of `benchmarks.scoring.SCORES`, editors in reading order.
-        settings: editor to what decided its outputs.
-        shown_per_kind: samples of each kind in the gallery, spread from the champion's best to its worst.
+        run: figures and settings.
+        samples: draws what the page shows of each sample.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    kinds = kind_table(scores)
-    editors = editor_table(kinds)
-    ranked = ranking(editors)
-    shown = gallery(scores.filter(pl.col("editor") == ranked[0]), shown_per_kind)
-    report = Report(
-        page=folder / "index.html",
-        figures=folder / "report.json",
-        sheet=folder / "sheet.jpg",
-        champion=ranked[0],
-        challenger=ranked[1] if len(ranked) > 1 else None,
-        editors=editors,
-        kinds=kinds,
-    )
-    figures = {
-        "champion": report.champion,
-        "challenger": report.challenger,
-        "editors": {row.pop("editor"): row for row in editors.to_dicts()},
-        "kinds": errors_by_kind(kinds),
-        "settings": {name: dict(values) for name, values in settings.items()},
+    figures = report_figures(run)
+    text = json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / "report.json").write_text(text, encoding="utf-8")
+    run.figures.write_csv(folder / "figures.csv")
+    run.tasks.write_csv(folder / "tasks.csv")
+    _flat(run.scores).write_csv(folder / "scores.csv")
+    _flat(failures(run.scores)).write_csv(folder / "failures.csv")
+    page, unfinished = folder / "index.html", folder / ".index.html.unfinished"
+    with unfinished.open("w", encoding="utf-8") as stream:
+        for chunk in _template().generate(**_context(run, samples)):
+            stream.write(chunk)
+    unfinished.replace(page)
+    return page
+
+
+def report_figures(run: Run) -> dict[str, Any]:
+    """Returns the numbers of a report for programs."""
+    protocol = run.suite.protocol
+    return {
+        "suite": run.suite.name,
+        "title": run.title,
+        "lang": run.suite.lang,
+        "samples": len(run.suite.items),
+        "protocol": protocol.name if protocol and run.judge else None,
+        "official_prompts": protocol.official if protocol and run.judge else None,
+        "judge": dict(run.judge) if run.judge else None,
+        "models": list(run.models),
+        "figures": run.figures.to_dicts(),
+        "tasks": run.tasks.to_dicts(),
+        "references": {
+            "source": run.references.source,
+            "note": run.references.note,
+            "rows": [vars(row) for row in run.references.rows],
+        },
+        "failures": state_counts(run.scores),
+        "settings": {name: dict(values) for name, values in run.settings.items()},
+        "problems": [*run.suite.problems, *run.problems],
+        **run.extra,
     }
-    report.figures.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    samples = _samples(items, outputs, scores, shown)
-    report.page.write_text(_page(title, report, samples, settings), encoding="utf-8")
-    report.sheet.write_bytes(_sheet(items, outputs, shown))
-    return report
 
 
-def gallery(champion: pl.DataFrame, shown_per_kind: int) -> dict[str, list[str]]:
-    """Returns kind to sample ids, from the best to the worst, evenly spread where there are more.
+def failures(scores: pl.DataFrame) -> pl.DataFrame:
+    """Returns the rows without scores, each model, sample and reason once."""
+    failed = scores.filter(pl.col("state") != State.OK)
+    return failed.unique(["model", "sample_id", "view", "state", "note"], keep="first", maintain_order=True)
 
-    Args:
-        champion: the champion's rows of `benchmarks.scoring.SCORES`.
-        shown_per_kind: at most so many ids of each kind; the best and the worst are always among them.
+
+def state_counts(scores: pl.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
+    """Returns model to view to state to how many samples are in it, by the first measure that they have."""
+    first = scores.unique(["model", "view", "sample_id", "repeat"], keep="first", maintain_order=True)
+    counted = first.group_by("model", "view", "state").len().sort("model", "view", "state")
+    nested: dict[str, dict[str, dict[str, int]]] = {}
+    for model, view, state, count in counted.iter_rows():
+        nested.setdefault(model, {}).setdefault(view, {})[state] = count
+    return nested
+
+
+def ranked(figures: pl.DataFrame, measure: Measure, view: str) -> list[str]:
+    """Returns the models from best to worst by one figure; those without it last, of equal ones the earlier.
+
+    Figures are compared to nine decimals: what lies below is float noise.
     """
-    chosen = {}
-    for (kind,), rows in champion.sort("kind", "model_error", "sample_id").group_by(
-        "kind", maintain_order=True
-    ):
-        ids = rows["sample_id"].to_list()
-        places = np.linspace(0, len(ids) - 1, min(shown_per_kind, len(ids))).round().astype(int)
-        chosen[str(kind)] = [ids[place] for place in places]
-    return chosen
+    rows = figures.filter((pl.col("measure") == measure.name) & (pl.col("view") == view))
+    values = {row["model"]: row["value"] for row in rows.iter_rows(named=True)}
+    sign = -1 if measure.higher_is_better else 1
+    missing = [model for model, value in values.items() if value is None]
+    found = [model for model in values if model not in missing]
+    return [*sorted(found, key=lambda model: round(sign * values[model], 9)), *missing]
 
 
-def _page(
-    title: str,
-    report: Report,
-    samples: Sequence[dict[str, Any]],
-    settings: Mapping[str, Mapping[str, Any]],
-) -> str:
+def _flat(scores: pl.DataFrame) -> pl.DataFrame:
+    lists = [name for name in ("values", "replies") if name in scores.columns]
+    return scores.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join(" ") for name in lists)
+
+
+def _template() -> Any:
     environment = Environment(
         loader=PackageLoader("benchmarks"),
         autoescape=True,
@@ -119,79 +163,80 @@ def _page(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    by_gain = sorted(samples, key=lambda sample: (sample["champion_of_copying"], sample["sample_id"]))
-    return environment.get_template("report.html").render(
-        title=title,
-        champion=report.champion,
-        challenger=report.challenger,
-        editors=report.editors.to_dicts(),
-        worst_error=max(*report.editors["model_error"], report.editors["copy_error"][0]) or 1.0,
-        kinds=[
-            {"kind": kind, "category": rows["category"][0], "rows": rows.to_dicts()}
-            for (kind,), rows in report.kinds.sort("kind", maintain_order=True).group_by(
-                "kind", maintain_order=True
-            )
+    return environment.get_template("report.html")
+
+
+def _context(run: Run, samples: SampleViews) -> dict[str, Any]:
+    failed = failures(run.scores)
+    protocol = run.suite.protocol
+    return {
+        "run": run,
+        "protocol": protocol if run.judge else None,
+        "view_titles": VIEW_TITLES,
+        "measures": [_measure_table(run, measure) for measure in run.measures if _has(run, measure)],
+        "categories": _categories(run),
+        "shelves": samples.shelves(),
+        "samples": samples.all(),
+        "anchors": samples.anchors(),
+        "listed_anchors": samples.listed_anchors(),
+        "failures": failed.head(FAILURES_SHOWN).to_dicts(),
+        "failure_count": failed.height,
+        "states": state_counts(run.scores),
+        "problems": [*run.suite.problems, *run.problems],
+    }
+
+
+def _has(run: Run, measure: Measure) -> bool:
+    return measure.name in set(run.figures["measure"])
+
+
+def _measure_table(run: Run, measure: Measure) -> dict[str, Any]:
+    rows = run.figures.filter(pl.col("measure") == measure.name)
+    views = list(dict.fromkeys(rows["view"]))
+    by_model = {model: rows.filter(pl.col("model") == model) for model in run.models}
+    beside = [row for row in run.references.rows if measure.name in row.figures]
+    return {
+        "measure": measure,
+        "views": views,
+        "repeated": bool(rows["repeats"].max() > 1),  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+        "rows": [
+            {"model": model, "views": {row["view"]: row for row in own.iter_rows(named=True)}}
+            for model, own in by_model.items()
         ],
-        best=by_gain[:EXTREMES],
-        worst=by_gain[::-1][:EXTREMES],
-        samples=samples,
-        settings=settings,
-    )
+        "references": beside,
+    }
 
 
-def _samples(
-    items: Sequence[BenchItem],
-    outputs: Mapping[str, Mapping[str, Path]],
-    scores: pl.DataFrame,
-    shown: Mapping[str, Sequence[str]],
-) -> list[dict[str, Any]]:
-    by_id = {item.sample_id: item for item in items}
-    champion = ranking(editor_table(kind_table(scores)))[0]
-    figures = {(row["editor"], row["sample_id"]): row for row in scores.iter_rows(named=True)}
-    samples = []
-    for item in (by_id[sample_id] for ids in shown.values() for sample_id in ids):
-        own = figures[champion, item.sample_id]
-        samples.append(
-            {
-                "sample_id": item.sample_id,
-                "kind": item.kind,
-                "instruction": item.instruction,
-                "lang": language(item.instruction),
-                "copy_error": own["copy_error"],
-                "champion_of_copying": own["model_error"] / max(own["copy_error"], 1e-12),
-                "sources": [data_uri(source) for source in item.sources],
-                "truth": data_uri(item.truth),
-                "outputs": [
-                    {
-                        "figures": figures[name, item.sample_id],
-                        "uri": data_uri(read_output(paths[item.sample_id])),
-                    }
-                    for name, paths in outputs.items()
-                ],
-            }
-        )
-    return samples
+def _categories(run: Run) -> dict[str, Any]:
+    """Returns the headline of each task: a table, and bars beside it."""
+    measure = run.measures[0]
+    rows = run.tasks.filter((pl.col("measure") == measure.name) & (pl.col("view") == run.headline_view))
+    table: dict[str, dict[str, Any]] = {}
+    for row in rows.iter_rows(named=True):
+        table.setdefault(row["task"], {})[row["model"]] = row
+    beside = [row for row in run.references.rows if row.tasks]
+    values = {
+        task: {model: row["value"] for model, row in models.items() if row["value"] is not None}
+        for task, models in sorted(table.items())
+    }
+    low, high = _axis(measure, values, beside)
+    return {
+        "measure": measure,
+        "table": dict(sorted(table.items())),
+        "references": beside,
+        "beaten": beside[0] if run.headline_view == MEASURED and beside else None,
+        "chart": grouped_bars(
+            f"{measure.title} by task, a bar for each model", values, run.models, low=low, high=high
+        ),
+        "legend": legend(run.models),
+    }
 
 
-def language(instruction: str) -> str:
-    """Returns the language of an instruction for a page's `lang`, so that a screen reader speaks it right."""
-    return "zh" if re.search(r"[\u3400-\u9fff]", instruction) else "en"
-
-
-def data_uri(pixels: np.ndarray) -> str:
-    """Returns a picture (H, W, 3) uint8 as a WebP thumbnail inside an address."""
-    stream = io.BytesIO()
-    Image.fromarray(shrink(pixels, THUMBNAIL)).save(stream, format="WEBP", quality=85, method=4)
-    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
-
-
-def _sheet(
-    items: Sequence[BenchItem], outputs: Mapping[str, Mapping[str, Path]], shown: Mapping[str, Sequence[str]]
-) -> bytes:
-    by_id = {item.sample_id: item for item in items}
-    rows = []
-    for kind, ids in shown.items():
-        item = by_id[ids[len(ids) // 2]]  # the middle one, neither the best nor the worst
-        made = [read_output(paths[item.sample_id]) for paths in outputs.values()]
-        rows.append((kind, [item.sources[0], *made, item.truth]))
-    return contact_sheet(["source", *outputs, "truth"], rows)
+def _axis(
+    measure: Measure, values: Mapping[str, Mapping[str, float]], beside: Iterable[Reference]
+) -> tuple[float, float]:
+    if measure.worst is not None and measure.best is not None:
+        return measure.worst, measure.best
+    found = [value for models in values.values() for value in models.values()]
+    found += [value for row in beside for value in row.tasks.values()]
+    return 0.0, max(found, default=1.0) or 1.0

@@ -1,15 +1,57 @@
-"""A benchmark from end to end: every editor over one suite, scored, ranked and reported."""
+"""The demo's benchmark from end to end: every editor over edits whose truth is known, scored and reported."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from benchmarks.config import BenchConfig
-from benchmarks.report import Report, write_report
+from benchmarks.demand import demand_of, write_demand
+from benchmarks.gallery import shelves, spread_over
+from benchmarks.references import copying_references
+from benchmarks.report import Run, write_report
+from benchmarks.report_samples import SampleViews
 from benchmarks.runner import Editor, Progress, read_output, run_editor
-from benchmarks.scoring import Codec, Evaluator, score_outputs
-from benchmarks.suites.item import BenchItem, checked_suite
+from benchmarks.scores import measured_rows, score_table
+from benchmarks.scoring import (
+    MEASURES,
+    Codec,
+    Evaluator,
+    editor_table,
+    errors_by_kind,
+    kind_table,
+    ranking,
+    score_outputs,
+)
+from benchmarks.sheet import contact_sheet
+from benchmarks.suites.item import BenchItem, SuiteError, known_truth
+from benchmarks.suites.outputs import Outputs
+from benchmarks.suites.plain import write_plain
+from benchmarks.suites.suite import Suite, made_suite
+from benchmarks.summary import summarise
+from benchmarks.thumbnails import Thumbnails
+
+INTRO = (
+    "Held-out edits whose right result is known. Errors are mean squared differences from it in the codec's "
+    "whitened latents; the champion has the lowest mean error over edit kinds, each kind counted once."
+)
+DEMANDED_PAIRS = 64
+"""Pairs that the demand file asks for in all, over the weak categories."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a report lies, and its headline."""
+
+    page: Path
+    figures: Path
+    sheet: Path
+    demand: Path
+    champion: str
+    challenger: str | None
+    editors: pl.DataFrame
+    kinds: pl.DataFrame
 
 
 def run_benchmark(
@@ -25,7 +67,7 @@ def run_benchmark(
     """Returns the scores of every sample and editor, and the written report.
 
     Outputs stay in `folder/outputs/<editor>/<sample_id>.png` and are not made again; the report is
-    written to `folder/report`.
+    written to `folder/report`, the suite to `folder/suite`, where `emberline bench --suite plain` finds it.
 
     Args:
         items: the suite, in any order.
@@ -36,23 +78,120 @@ def run_benchmark(
         evaluator: None where none is trained.
         config: size and seed.
         progress: called with what is done.
+
+    Raises:
+        SuiteError: an editor could not make all outputs, so that no figures can be compared.
     """
-    suite = checked_suite(items)
+    suite = made_suite(Suite("demo", "The demo's held-out edits", "en", list(items), None))
+    write_plain(folder / "suite", suite.items)
     outputs, scores, settings = {}, [], {}
     for name, editor in editors.items():
         place = folder / "outputs" / name
-        outputs[name] = run_editor(suite, editor, folder=place, batch=config.batch, progress=progress)
+        outputs[name] = run_editor(suite.items, editor, folder=place, batch=config.batch, progress=progress)
+        _check_whole(name, outputs[name])
         settings[name] = {**editor.settings, "batch": config.batch}
-        pixels = {sample_id: read_output(path) for sample_id, path in outputs[name].items()}
-        scores.append(score_outputs(name, suite, pixels, codec=codec, evaluator=evaluator))
+        pixels = {sample_id: read_output(path) for sample_id, path in outputs[name].paths.items()}
+        scores.append(score_outputs(name, suite.items, pixels, codec=codec, evaluator=evaluator))
     table = pl.concat(scores)
-    report = write_report(
-        folder / "report",
+    return table, _report(folder, suite, outputs, table, settings=settings, config=config)
+
+
+def _check_whole(editor: str, outputs: Outputs) -> None:
+    if outputs.problems:
+        sample_id, problem = next(iter(outputs.problems.items()))
+        raise SuiteError(
+            f"{editor} made no output for {len(outputs.problems)} samples. The first, {sample_id}: {problem}"
+        )
+
+
+def _report(
+    folder: Path,
+    suite: Suite,
+    outputs: Mapping[str, Outputs],
+    table: pl.DataFrame,
+    *,
+    settings: Mapping[str, Mapping[str, object]],
+    config: BenchConfig,
+) -> Report:
+    kinds = kind_table(table)
+    editors = editor_table(kinds)
+    ranked = ranking(editors)
+    challenger = ranked[1] if len(ranked) > 1 else None
+    scores = long_scores(suite, table)
+    figures, tasks = summarise(scores, MEASURES, seed=config.seed)
+    demand = demand_of(tasks, scores, MEASURES[0], ranked[0], pairs=DEMANDED_PAIRS)
+    run = Run(
         title="Benchmark of the demo suite",
-        items=suite,
-        outputs=outputs,
-        scores=table,
+        intro=f"{INTRO} Champion: {ranked[0]}. Challenger: {challenger or 'none'}.",
+        suite=suite,
+        models=[*outputs],
+        champion=ranked[0],
+        measures=MEASURES,
+        scores=scores,
+        figures=figures,
+        tasks=tasks,
+        references=copying_references(table),
         settings=settings,
-        shown_per_kind=config.shown_per_kind,
+        extra={
+            "champion": ranked[0],
+            "challenger": challenger,
+            "editors": {row.pop("editor"): row for row in editors.to_dicts()},
+            "kinds": errors_by_kind(kinds),
+            "demand": demand,
+        },
     )
-    return table, report
+    shown = _shown(table, ranked[0], config.shown_per_kind)
+    place = folder / "report"
+    page = write_report(
+        place,
+        run,
+        SampleViews(
+            items=suite.items,
+            outputs=outputs,
+            measures=MEASURES,
+            scores=scores,
+            thumbnails=Thumbnails(folder / "thumbnails"),
+            replies=None,
+            shelf_list=shelves(scores, MEASURES[0], [ranked[0]]),
+            listed=[sample_id for ids in shown.values() for sample_id in ids],
+        ),
+    )
+    (place / "sheet.jpg").write_bytes(_sheet(suite.items, outputs, shown))
+    write_demand(place / "demand.json", demand)
+    return Report(
+        page=page,
+        figures=place / "report.json",
+        sheet=place / "sheet.jpg",
+        demand=place / "demand.json",
+        champion=ranked[0],
+        challenger=challenger,
+        editors=editors,
+        kinds=kinds,
+    )
+
+
+def long_scores(suite: Suite, table: pl.DataFrame) -> pl.DataFrame:
+    """Returns the demo's scores as the table that all reports are made of (`benchmarks.scores.SCORES`)."""
+    rows = []
+    for (editor,), own in table.group_by("editor", maintain_order=True):
+        values = {row["sample_id"]: row for row in own.iter_rows(named=True)}
+        rows += measured_rows(str(editor), suite.items, values, MEASURES)
+    return score_table(rows)
+
+
+def _shown(table: pl.DataFrame, champion: str, count: int) -> dict[str, list[str]]:
+    own = table.filter(pl.col("editor") == champion)
+    values = own.select("sample_id", pl.col("model_error").alias("value"))
+    return spread_over(values, own.select("sample_id", pl.col("kind").alias("task")), count)
+
+
+def _sheet(
+    items: Iterable[BenchItem], outputs: Mapping[str, Outputs], shown: Mapping[str, list[str]]
+) -> bytes:
+    by_id = {item.sample_id: item for item in items}
+    rows = []
+    for kind, ids in shown.items():
+        item = by_id[ids[len(ids) // 2]]  # the middle one, neither the best nor the worst
+        made = [read_output(found.paths[item.sample_id]) for found in outputs.values()]
+        rows.append((kind, [item.sources[0].pixels(), *made, known_truth(item)]))
+    return contact_sheet(["source", *outputs, "truth"], rows)

@@ -1,63 +1,40 @@
-"""Any editor over a suite: one PNG a sample, seeded by the sample, and nothing made twice."""
+"""Any editor over a suite: one PNG a sample under its official name, seeded, and nothing made twice."""
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
-from diffusers.utils import logging
-from PIL import Image
 
 from benchmarks.suites.item import BenchItem
-from models.pixels import encode_png
-from models.seeding import torch_generator
+from benchmarks.suites.outputs import Outputs
+from models.pixels import decode, encode_png, read_header
 
 Progress = Callable[[str, int, int], None]
+WHOLE = (0, 1)
+
+
+class EditFailedError(RuntimeError):
+    """An editor declined or could not make one output; the others are made all the same."""
 
 
 class Editor(Protocol):
     """What can be benchmarked."""
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Mapping[str, Any]:
         """JSON values that decide its outputs: where they differ, outputs are made again."""
         ...
 
     def edit(self, items: Sequence[BenchItem]) -> list[np.ndarray]:
-        """Returns the outputs (H, W, 3) uint8 of items of equal shapes, each of the size of its truth."""
+        """Returns the outputs (H, W, 3) uint8 of items whose pictures have equal shapes.
+
+        Raises:
+            EditFailedError: one of them could not be made.
+        """
         ...
-
-
-class PipelineEditor:
-    """A diffusers folder with our pipeline, or one that is called in the same way."""
-
-    def __init__(self, folder: Path, *, identity: str, seed: int, steps: int) -> None:
-        self.settings = {"model": identity, "seed": seed, "steps": steps}
-        self._folder = folder
-
-    def edit(self, items: Sequence[BenchItem]) -> list[np.ndarray]:
-        """Returns the outputs of one batch; a sample's noise depends on its id and the seed alone."""
-        height, width = items[0].truth.shape[:2]
-        result = self._pipeline(
-            [[Image.fromarray(source) for source in item.sources] for item in items],
-            [item.instruction for item in items],
-            num_inference_steps=self.settings["steps"],
-            generator=[torch_generator(self.settings["seed"], "noise", item.sample_id) for item in items],
-            height=height,
-            width=width,
-        )
-        return [np.asarray(image) for image in result.images]
-
-    @cached_property
-    def _pipeline(self) -> Any:
-        logging.disable_progress_bar()  # the run reports its own progress
-        pipeline: Any = DiffusionPipeline.from_pretrained(self._folder, trust_remote_code=True)
-        return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def run_editor(
@@ -67,11 +44,13 @@ def run_editor(
     folder: Path,
     batch: int,
     progress: Progress,
-) -> dict[str, Path]:
-    """Returns the output file of each sample, making only those that are missing.
+    shard: tuple[int, int] = WHOLE,
+) -> Outputs:
+    """Returns the outputs that there are now, making only those that are missing.
 
     Batches are cut from the whole suite, never from what is missing, so a killed run continues with the same
-    batches and ends with the same bytes.
+    batches and ends with the same bytes. An output that an editor failed to make is a problem of that sample,
+    and tried again by the next run.
 
     Args:
         items: from `checked_suite`.
@@ -79,48 +58,87 @@ def run_editor(
         folder: of this editor alone. Outputs made with other settings are removed.
         batch: samples edited at once.
         progress: called with what is done.
+        shard: (number, of how many): every how-manieth batch is made here, the others elsewhere.
     """
     _claim(folder, {**editor.settings, "batch": batch})
-    paths = {item.sample_id: folder / f"{item.sample_id}.png" for item in items}
+    number, shards = shard
+    parts = [part for place, part in enumerate(_batches(items, batch)) if place % shards == number]
+    total = sum(map(len, parts))
     done = 0
-    for part in _batches(items, batch):
-        progress(f"edit with {folder.name}", done, len(items))
-        if not all(paths[item.sample_id].exists() for item in part):
-            outputs = editor.edit(part)
-            for item, output in zip(part, outputs, strict=True):
-                _write(paths[item.sample_id], item, output)
+    for part in parts:
+        progress(f"edit with {folder.name}", done, total)
+        if not all(output_path(folder, item).exists() for item in part):
+            _make(part, editor, folder)
         done += len(part)
-    progress(f"edit with {folder.name}", done, len(items))
-    return paths
+    progress(f"edit with {folder.name}", done, total)
+    return _collected(items, folder)
+
+
+def output_path(folder: Path, item: BenchItem) -> Path:
+    """Returns where the output of an item lies in the folder of an editor."""
+    return folder / f"{item.output or item.sample_id}.png"
 
 
 def read_output(path: Path) -> np.ndarray:
     """Returns the pixels (H, W, 3) uint8 of an output."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+    return decode(path.read_bytes())
 
 
-def _claim(folder: Path, settings: dict[str, Any]) -> None:
+def _make(part: Sequence[BenchItem], editor: Editor, folder: Path) -> None:
+    try:
+        outputs = editor.edit(part)
+    except EditFailedError as error:
+        if len(part) > 1:  # which one it was is found one by one
+            for item in part:
+                _make([item], editor, folder)
+            return
+        _write(_failure_path(folder, part[0]), str(error).encode())
+        return
+    for item, output in zip(part, outputs, strict=True):
+        _write(output_path(folder, item), encode_png(output))
+        _failure_path(folder, item).unlink(missing_ok=True)
+
+
+def _collected(items: Sequence[BenchItem], folder: Path) -> Outputs:
+    paths, problems = {}, {}
+    for item in items:
+        path, failure = output_path(folder, item), _failure_path(folder, item)
+        if path.exists():
+            paths[item.sample_id] = path
+        elif failure.exists():
+            problems[item.sample_id] = f"the editor failed: {failure.read_text(encoding='utf-8')}"
+        else:
+            problems[item.sample_id] = "not made yet; another shard makes it"
+    return Outputs(paths, problems, [])
+
+
+def _failure_path(folder: Path, item: BenchItem) -> Path:
+    return output_path(folder, item).with_suffix(".failed.txt")
+
+
+def _claim(folder: Path, settings: Mapping[str, Any]) -> None:
     record = folder / "settings.json"
-    if record.exists() and json.loads(record.read_text(encoding="utf-8")) == settings:
+    text = json.dumps(settings, indent=1, sort_keys=True) + "\n"
+    if record.exists() and record.read_text(encoding="utf-8") == text:
         return
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    record.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    _write(record, text.encode())
 
 
-def _batches(items: Sequence[BenchItem], batch: int) -> Iterator[list[BenchItem]]:
-    by_shape: dict[tuple[tuple[int, ...], ...], list[BenchItem]] = {}
+def _batches(items: Sequence[BenchItem], batch: int) -> Iterator[Sequence[BenchItem]]:
+    if batch == 1:
+        yield from ([item] for item in items)
+        return
+    by_shape: dict[tuple[tuple[int, int], ...], list[BenchItem]] = {}
     for item in items:
-        shapes = tuple(pixels.shape for pixels in (item.truth, *item.sources))
-        by_shape.setdefault(shapes, []).append(item)
+        headers = [read_header(picture.read()) for picture in item.sources]
+        by_shape.setdefault(tuple((header.height, header.width) for header in headers), []).append(item)
     for alike in by_shape.values():
         yield from (alike[start : start + batch] for start in range(0, len(alike), batch))
 
 
-def _write(path: Path, item: BenchItem, output: np.ndarray) -> None:
-    if output.shape != item.truth.shape:
-        raise ValueError(f"{item.sample_id}: the editor gave {output.shape}, expected {item.truth.shape}.")
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_bytes(encode_png(output))
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_bytes(data)
     unfinished.replace(path)

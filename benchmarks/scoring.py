@@ -7,7 +7,9 @@ import numpy as np
 import polars as pl
 import torch
 
-from benchmarks.suites.item import BenchItem
+from benchmarks.aggregate import RULES
+from benchmarks.protocols.protocol import Measure
+from benchmarks.suites.item import BenchItem, known_truth
 
 PSNR_CEILING = 100.0
 """What a pair gets at most: equal pictures have no PSNR, and a mean must not hang on one pixel."""
@@ -26,6 +28,13 @@ SCORES = {
     "evaluator": pl.Float64(),
 }
 """One row a sample and editor. Errors are mean squared differences of whitened latents, PSNR is in dB."""
+
+MEASURES = (
+    Measure("model_error", "Latent error", None, 0.0, RULES["strict"], decimals=4),
+    Measure("psnr", "PSNR, dB", worst=0.0, best=PSNR_CEILING, official=RULES["strict"], decimals=1),
+    Measure("evaluator", "Evaluator, 0 to 1", worst=0.0, best=1.0, official=RULES["strict"], decimals=3),
+)
+"""What is averaged and shown of SCORES. An error has no worst value, so a missing sample stays missing."""
 
 Evaluator = Callable[[Sequence[np.ndarray], Sequence[str], Sequence[np.ndarray]], Sequence[float]]
 """Scores (sources, instructions, outputs), a higher figure for a better edit."""
@@ -55,9 +64,16 @@ def score_outputs(
         outputs: pixels (H, W, 3) uint8 by sample id, one for every item.
         codec: of the model, so that an error is measured where the model was trained.
         evaluator: scores the agreement of source, instruction and output.
+
+    Raises:
+        SuiteError: an item has no truth of its source's size.
+        ValueError: an output has another size than its truth.
     """
     made = [outputs[item.sample_id] for item in items]
-    truths, sources = [item.truth for item in items], [item.sources[0] for item in items]
+    truths, sources = [known_truth(item) for item in items], [item.sources[0].pixels() for item in items]
+    for item, output, truth in zip(items, made, truths, strict=True):
+        if output.shape != truth.shape:
+            raise ValueError(f"{item.sample_id}: the editor gave {output.shape}, expected {truth.shape}.")
     judged: Sequence[float | None] = [None] * len(items)
     if evaluator is not None:
         judged = evaluator(sources, [item.instruction for item in items], made)

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from assets.cached.encode import CODEC
@@ -17,7 +16,7 @@ from assets.lake.steps import StepOutput, read_manifest
 from assets.postfiltered.config import EVALUATOR
 from assets.training.config import STAGES, Tracking
 from benchmarks.config import BenchConfig
-from benchmarks.suites.item import BenchItem, first_of_each_kind
+from benchmarks.suites.item import BenchItem, Picture, first_of_each_kind, picture_of_pixels
 from models.pixels import cover_crop, decode
 
 FOLDER = "bench"
@@ -43,6 +42,7 @@ def run_bench(
         text_encoder: folder of the text encoder, None to look for an installed one.
         progress: told of each batch.
     """
+    from benchmarks.judges.evaluator import load_scorer
     from benchmarks.run import run_benchmark
     from models.codec import PatchCodec
 
@@ -51,7 +51,7 @@ def run_bench(
         _editors(lake, config, tracking),
         folder=lake.local_path(FOLDER),
         codec=PatchCodec.from_pretrained(str(lake.local_path(CODEC))),
-        evaluator=_evaluator(lake.local_path(EVALUATOR), text_encoder),
+        evaluator=load_scorer(lake.local_path(EVALUATOR), text_encoder),
         config=config,
         progress=progress,
     )
@@ -62,9 +62,12 @@ def run_bench(
         "challenger": report.challenger,
         "editors": report.editors.to_dicts(),
         "kinds": figures["kinds"],
+        "demand": figures["demand"]["demand"],
         "page": str(report.page),
     }
-    files = (f"{FOLDER}/scores.parquet", f"{FOLDER}/report/report.json")
+    files = tuple(
+        f"{FOLDER}/{name}" for name in ("scores.parquet", "report/report.json", "report/demand.json")
+    )
     return StepOutput(files, table.height, facts, report.sheet.read_bytes())
 
 
@@ -86,9 +89,14 @@ def bench_items(lake: Lake, samples_per_kind: int, side: int) -> Iterator[BenchI
             kind=row["template"],
             category=row["subcategory"],
             instruction=instructions[row["sample_id"]],
-            sources=tuple(cover_crop(decode(files[source]), side, side) for source in row["source_ids"]),
-            truth=cover_crop(decode(files[row["target_id"]]), side, side),
+            sources=tuple(_cut(files, source, side) for source in row["source_ids"]),
+            truth=_cut(files, row["target_id"], side),
+            cluster=row["group_id"],
         )
+
+
+def _cut(files: Mapping[str, bytes], image_id: str, side: int) -> Picture:
+    return picture_of_pixels(image_id, cover_crop(decode(files[image_id]), side, side))
 
 
 def _instructions(lake: Lake, samples: Sequence[str]) -> Mapping[str, str]:
@@ -102,7 +110,7 @@ def _instructions(lake: Lake, samples: Sequence[str]) -> Mapping[str, str]:
 
 
 def _editors(lake: Lake, config: BenchConfig, tracking: Tracking) -> Mapping[str, Any]:
-    from benchmarks.runner import PipelineEditor
+    from benchmarks.editors.pipeline import PipelineEditor
     from models.registry import version_folder
 
     editors = {}
@@ -111,24 +119,6 @@ def _editors(lake: Lake, config: BenchConfig, tracking: Tracking) -> Mapping[str
         assert manifest is not None, f"{stage} is an input of the benchmark"
         folder = version_folder(manifest.facts["version"], tracking_uri=tracking.uri)
         editors[stage] = PipelineEditor(
-            folder, identity=manifest.content, seed=config.seed, steps=config.steps
+            folder, identity=manifest.content, seed=config.seed, steps=config.steps, size="source"
         )
     return editors
-
-
-def _evaluator(folder: Path, text_encoder: Path | None) -> Any:
-    from models.evaluator import load_evaluator
-    from models.text_encoder import load_text_encoder
-    from models.thumbnail import squeeze
-    from trainers.encoding import to_model_range
-
-    evaluator = load_evaluator(folder)
-    encoder = load_text_encoder(text_encoder)
-
-    def score(
-        sources: Sequence[np.ndarray], instructions: Sequence[str], outputs: Sequence[np.ndarray]
-    ) -> list[float]:
-        seen = (to_model_range([squeeze(picture) for picture in pictures]) for pictures in (sources, outputs))
-        return evaluator.score(*seen, encoder.embed(instructions)).tolist()
-
-    return score

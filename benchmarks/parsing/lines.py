@@ -61,29 +61,45 @@ def read_official(reply: str) -> Reading:
 def read_strict(reply: str, labels: Sequence[str]) -> Reading:
     """Returns one whole score from 1 to 5 for each label, the later ones no higher than the first.
 
-    Markdown, bullets, tables, full-width characters, `5/5` and a full stop don't matter; what matters is that
-    each label stands at the start of its line or cell, once or always with the same score. The prompts demand
-    that no score be higher than the first; where one is, it is lowered to it, and the note says so.
+    The prompts demand that no score be higher than the first; where one is, it is lowered to it, and the note
+    says so.
 
     Args:
         reply: of the judge.
         labels: from `labels_of_prompt`, the first being the one that caps the others.
+    """
+    found = read_labelled(reply, labels, LOWEST, HIGHEST)
+    capped = tuple(min(score, found.scores[0]) for score in found.scores)
+    if capped == found.scores:
+        return found
+    return Reading(State.OK, capped, f"lowered to the first score: {list(found.scores)}")
+
+
+def read_labelled(reply: str, labels: Sequence[str], lowest: int, highest: int) -> Reading:
+    """Returns one whole score for each label, in a range.
+
+    Markdown, bullets, tables, full-width characters, `5/5` and a full stop don't matter; what matters is that
+    each label stands at the start of its line or cell, once or always with the same score.
+
+    Args:
+        reply: of the judge.
+        labels: of the lines that hold scores.
+        lowest: of the scale, one digit.
+        highest: of the scale; a score may be written as a share of it.
     """
     if len(reply) > MAX_LENGTH:
         return failed(f"longer than {MAX_LENGTH} characters")
     text = reply.translate(NARROW)
     scores = []
     for label in labels:
-        values = {_value(match) for match in _line(label).finditer(text)}
+        values = {_value(match, highest) for match in _line(label).finditer(text)}
         if len(values) != 1:
             return _without(label, values, reply)
         value = values.pop()
-        if len(value) > 1 or not LOWEST <= int(value) <= HIGHEST:
-            return failed(f"{label}: {value[:20]} is not a whole number from {LOWEST} to {HIGHEST}")
+        if len(value) > len(str(highest)) or not value.isdecimal() or not lowest <= int(value) <= highest:
+            return failed(f"{label}: {value[:20]} is not a whole number from {lowest} to {highest}")
         scores.append(float(value))
-    capped = [min(score, scores[0]) for score in scores]
-    note = "" if capped == scores else f"lowered to the first score: {scores}"
-    return Reading(State.OK, tuple(capped), note)
+    return Reading(State.OK, tuple(scores))
 
 
 @cache
@@ -104,9 +120,9 @@ def _line(label: str) -> re.Pattern[str]:
     )
 
 
-def _value(match: re.Match[str]) -> str:
+def _value(match: re.Match[str], highest: int) -> str:
     out_of = match["of"]
-    return match["value"] if out_of in (None, str(HIGHEST)) else f"{match['value']}/{out_of}"
+    return match["value"] if out_of in (None, str(highest)) else f"{match['value']}/{out_of}"
 
 
 def _without(label: str, values: set[str], reply: str) -> Reading:

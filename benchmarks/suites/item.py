@@ -1,15 +1,74 @@
-"""One test of a suite: what an editor gets, and the truth that its output is held against."""
+"""One test of a suite: what an editor gets, and what its output is held against."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+
+from models.pixels import decode, encode_png
+
+MAX_BYTES = 128_000_000
+"""A larger file is no picture that a benchmark holds."""
+
+
+class MissingPictureError(LookupError):
+    """A picture that a suite names is not there; the message says where it was looked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture that is read when somebody looks at it, so that a suite of any size takes no memory.
+
+    Attributes:
+        name: for messages.
+        read: gives the bytes of the file as it came, or raises MissingPictureError.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+
+    def pixels(self, long_side: int | None = None) -> np.ndarray:
+        """Returns canonical pixels (H, W, 3) uint8, shrunk where `long_side` is given.
+
+        Raises:
+            MissingPictureError: there is no such file.
+            UnreadableImageError: it is no picture that decodes.
+        """
+        return decode(self.read(), long_side)
+
+
+def picture_of_pixels(name: str, pixels: np.ndarray) -> Picture:
+    """Returns a picture that is held in memory, (H, W, 3) uint8."""
+    data = encode_png(pixels)
+    return Picture(name, lambda: data)
+
+
+def picture_of_file(path: Path) -> Picture:
+    """Returns a picture that lies in a file."""
+    return Picture(path.name, lambda: read_limited(path))
+
+
+def read_limited(path: Path) -> bytes:
+    """Returns the bytes of a picture file.
+
+    Raises:
+        MissingPictureError: there is no such file, or it is larger than any picture.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise MissingPictureError(f"{path} cannot be read: {error.strerror or error}") from error
+    if len(data) > MAX_BYTES:
+        raise MissingPictureError(f"{path} has more than {MAX_BYTES:,} bytes, which is no picture.")
+    return data
 
 
 @dataclass(frozen=True, eq=False)
 class BenchItem:
-    """One edit with a known result. Pixels are (H, W, 3) uint8.
+    """One edit.
 
     Attributes:
         sample_id: names the item in outputs, scores and reports.
@@ -18,15 +77,29 @@ class BenchItem:
         instruction: what the editor is asked for.
         sources: reference pictures in the order in which the instruction counts them. The first is what
             "copying" means: handing the input back.
-        truth: the right result, of the same size as the first source.
+        truth: a right result, where one is known.
+        lang: of the instruction, `en` or `zh`.
+        cluster: items of equal cluster succeed and fail together, because they share a picture or an
+            instruction; the bootstrap draws clusters. None: the item is alone.
+        output: where the official scripts write its output, a path without extension inside the folder of a
+            model. None: the sample id.
+        mask: white where the edit belongs, if known.
+        expected_text: what has to be readable afterwards, if known.
+        facts: what a judge's prompt needs besides, such as the reference answer.
     """
 
     sample_id: str
     kind: str
     category: str
     instruction: str
-    sources: tuple[np.ndarray, ...]
-    truth: np.ndarray
+    sources: tuple[Picture, ...]
+    truth: Picture | None = None
+    lang: str = "en"
+    cluster: str | None = None
+    output: str | None = None
+    mask: Picture | None = None
+    expected_text: str | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 class SuiteError(ValueError):
@@ -37,7 +110,7 @@ def checked_suite(items: Iterable[BenchItem]) -> list[BenchItem]:
     """Returns the items by kind and sample id, so that no result depends on the order in which they came.
 
     Raises:
-        SuiteError: no items, an id twice, or pixels that cannot be compared.
+        SuiteError: no items, an id twice, or an item without a source.
     """
     ordered = sorted(items, key=lambda item: (item.kind, item.sample_id))
     if not ordered:
@@ -45,9 +118,27 @@ def checked_suite(items: Iterable[BenchItem]) -> list[BenchItem]:
     twice = sorted(name for name, count in Counter(item.sample_id for item in ordered).items() if count > 1)
     if twice:
         raise SuiteError(f"These sample ids occur more than once: {', '.join(twice[:5])}.")
-    for item in ordered:
-        _check_pixels(item)
+    bare = [item for item in ordered if not item.sources]
+    if bare:
+        raise SuiteError(f"{bare[0].sample_id} ({bare[0].kind}) has no source, so it is no edit.")
     return ordered
+
+
+def known_truth(item: BenchItem) -> np.ndarray:
+    """Returns the pixels (H, W, 3) of the right result of an item that is scored against it.
+
+    Raises:
+        SuiteError: none is known, or its size is not that of the first source.
+    """
+    if item.truth is None:
+        raise SuiteError(f"{item.sample_id} ({item.kind}) has no known truth to be scored against.")
+    truth, source = item.truth.pixels(), item.sources[0].pixels()
+    if truth.shape != source.shape:
+        raise SuiteError(
+            f"{item.sample_id}: the first source is {source.shape}, the truth {truth.shape}. "
+            "They must be equal, or copying the source could not be scored."
+        )
+    return truth
 
 
 def first_of_each_kind(kinds: Mapping[str, str], samples_per_kind: int) -> list[str]:
@@ -66,17 +157,3 @@ def first_of_each_kind(kinds: Mapping[str, str], samples_per_kind: int) -> list[
             taken[kinds[sample_id]] += 1
             chosen.append(sample_id)
     return chosen
-
-
-def _check_pixels(item: BenchItem) -> None:
-    if not item.sources:
-        raise SuiteError(f"{item.sample_id} ({item.kind}) has no source, so it is no edit.")
-    for name, pixels in [("truth", item.truth), *((f"source {n}", p) for n, p in enumerate(item.sources))]:
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-            found = f"{pixels.dtype} {pixels.shape}"
-            raise SuiteError(f"{item.sample_id}: {name} must be (H, W, 3) uint8, found {found}.")
-    if item.sources[0].shape != item.truth.shape:
-        raise SuiteError(
-            f"{item.sample_id}: the first source is {item.sources[0].shape}, the truth {item.truth.shape}. "
-            "They must be equal, or copying the source could not be scored."
-        )

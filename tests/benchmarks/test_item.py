@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_suite import items
 
-from benchmarks.suites.item import SuiteError, checked_suite, first_of_each_kind
+from benchmarks.suites import item as item_module
+from benchmarks.suites.item import (
+    MissingPictureError,
+    SuiteError,
+    checked_suite,
+    first_of_each_kind,
+    known_truth,
+    picture_of_file,
+    picture_of_pixels,
+)
 
 
 def test_a_suite_does_not_depend_on_the_order_in_which_it_came():
@@ -20,17 +29,32 @@ def test_a_suite_does_not_depend_on_the_order_in_which_it_came():
         ([], "The suite is empty"),
         ([items()[0], items()[0]], "more than once: darken-0"),
         ([replace(items()[0], sources=())], r"darken-0 \(darken\) has no source"),
-        ([replace(items()[0], truth=np.zeros((32, 32, 3)))], r"truth must be .* found float64"),
-        (
-            [replace(items()[0], sources=(np.zeros((8, 8), np.uint8),))],
-            r"source 0 must be .* found uint8 \(8, 8\)",
-        ),
-        ([replace(items()[0], truth=np.zeros((16, 16, 3), np.uint8))], "They must be equal"),
     ],
 )
 def test_a_suite_that_cannot_be_scored_names_the_item(broken, message):
     with pytest.raises(SuiteError, match=message):
         checked_suite(broken)
+
+
+@pytest.mark.parametrize(
+    ("truth", "message"),
+    [
+        (None, "no known truth"),
+        (picture_of_pixels("truth", np.zeros((16, 16, 3), np.uint8)), "They must be equal"),
+    ],
+)
+def test_an_item_without_a_comparable_truth_is_not_scored_against_one(truth, message):
+    with pytest.raises(SuiteError, match=message):
+        known_truth(replace(items()[0], truth=truth))
+
+
+def test_a_missing_or_huge_file_says_where_it_was_looked_for(tmp_path, monkeypatch):
+    with pytest.raises(MissingPictureError, match=r"nowhere\.png cannot be read: No such file"):
+        picture_of_file(tmp_path / "nowhere.png").read()
+    (tmp_path / "huge.png").write_bytes(b"x" * 11)
+    monkeypatch.setattr(item_module, "MAX_BYTES", 10)
+    with pytest.raises(MissingPictureError, match="no picture"):
+        picture_of_file(tmp_path / "huge.png").read()
 
 
 @given(

@@ -1,47 +1,21 @@
 """The report of three editors over a toy suite, read as a browser and a screen reader read it."""
 
 import json
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import polars as pl
 import pytest
+from page import Page
 from toy_suite import EDITS, BlendEditor, codec, items
 
 from benchmarks.config import BenchConfig
-from benchmarks.report import gallery, language
+from benchmarks.gallery import spread_over
+from benchmarks.report_samples import language
 from benchmarks.run import run_benchmark
 from benchmarks.sheet import MAX_BYTES
+from benchmarks.suites.catalogue import load_suite
 
 CONFIG = BenchConfig(samples_per_kind=4, seed=0, steps=2, batch=5, shown_per_kind=3)
-VOID = {"meta", "link", "img", "br", "rect"}
-
-
-class Page(HTMLParser):
-    """Collects tags in order and fails where they are not nested."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open, self.tags, self.words = [], [], []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    def attributes(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +83,36 @@ def test_the_page_asks_nothing_of_a_network(page):
 
 def test_every_shown_sample_has_source_truth_and_each_output(page):
     pictures = [image["alt"] for image in page.attributes("img")]
-    samples = len(EDITS) * CONFIG.shown_per_kind
-    assert len(page.attributes("article")) == samples
+    samples = [article for article in page.attributes("article") if "id" in article]
+    assert len(samples) == len(EDITS) * CONFIG.shown_per_kind
     for alt in ("Source 1", "Known truth", "Output of pretrain", "Output of sft", "Output of nft"):
-        assert pictures.count(alt) == samples
+        assert pictures.count(alt) == len(page.attributes("article"))
+
+
+def test_the_demo_suite_can_be_run_again_from_its_files(run):
+    again = load_suite("plain", data=run[0] / "suite", images=None, lang="en")
+    originals = {item.sample_id: item for item in items()}
+    assert {item.sample_id for item in again.items} == set(originals)
+    for item in again.items:
+        original = originals[item.sample_id]
+        assert (item.kind, item.instruction) == (original.kind, original.instruction)
+        assert item.sources[0].read() == original.sources[0].read()
+        assert item.truth.read() == original.truth.read()
+
+
+def test_the_demand_names_the_weak_categories_of_the_champion(run):
+    demand = json.loads(run[2].demand.read_text())
+    assert demand["model"] == "sft"
+    assert sum(demand["demand"].values()) == 64
+    assert set(demand["demand"]) <= {category for category, _, _ in EDITS.values()}
+
+
+def test_copying_stands_beside_the_editors(run):
+    figures = json.loads(run[2].figures.read_text())
+    (row,) = figures["references"]["rows"]
+    kinds = figures["kinds"]
+    expected = sum(kinds[kind]["sft"]["copy_error"] for kind in kinds) / len(kinds)
+    assert row["figures"]["model_error"] == pytest.approx(expected)
 
 
 def test_links_inside_the_page_lead_somewhere(page):
@@ -145,7 +145,9 @@ def test_the_sheet_fits_an_event_log(run):
 
 def test_the_gallery_goes_from_best_to_worst(run):
     champion = run[1].filter(pl.col("editor") == "sft")
-    for kind, ids in gallery(champion, 3).items():
+    tasks = champion.select("sample_id", pl.col("kind").alias("task"))
+    values = champion.select("sample_id", pl.col("model_error").alias("value"))
+    for kind, ids in spread_over(values, tasks, 3).items():
         errors = dict(champion.filter(pl.col("kind") == kind).select("sample_id", "model_error").iter_rows())
         shown = [errors[sample_id] for sample_id in ids]
         assert len(ids) == 3

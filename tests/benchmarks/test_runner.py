@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from toy_suite import BlendEditor, items
 
-from benchmarks.runner import PipelineEditor, read_output, run_editor
+from benchmarks.editors.pipeline import PipelineEditor
+from benchmarks.runner import EditFailedError, read_output, run_editor
 from benchmarks.suites.item import checked_suite
 from models.seeding import torch_generator
 
@@ -20,7 +21,7 @@ def run(folder, editor, suite=None, batch=3):
 
 def test_outputs_are_what_the_editor_gave_pixel_for_pixel(tmp_path):
     suite = checked_suite(items())
-    paths = run(tmp_path / "half", BlendEditor(0.5), suite)
+    paths = run(tmp_path / "half", BlendEditor(0.5), suite).paths
     for item, output in zip(suite, BlendEditor(0.5).edit(suite), strict=True):
         np.testing.assert_array_equal(read_output(paths[item.sample_id]), output)
 
@@ -49,7 +50,7 @@ def test_a_killed_run_continues_with_the_batches_of_an_undisturbed_one(tmp_path)
 
 
 def test_a_batch_that_was_cut_short_is_made_again_whole(tmp_path):
-    paths = run(tmp_path / "half", BlendEditor(0.5), batch=5)
+    paths = run(tmp_path / "half", BlendEditor(0.5), batch=5).paths
     paths["invert-1"].unlink()
     rest = BlendEditor(0.5)
     run(tmp_path / "half", rest, batch=5)
@@ -79,13 +80,39 @@ def test_a_batch_holds_equal_shapes_only(tmp_path):
     assert sum(map(len, editor.batches)) == 18
 
 
-def test_an_output_of_another_size_is_refused(tmp_path):
-    class Half(BlendEditor):
+def test_what_an_editor_cannot_make_is_a_problem_of_that_sample_and_tried_again(tmp_path):
+    class Picky(BlendEditor):
         def edit(self, items):
-            return [output[::2] for output in super().edit(items)]
+            if any(item.sample_id == "invert-1" for item in items):
+                raise EditFailedError("not this one")
+            return super().edit(items)
 
-    with pytest.raises(ValueError, match=r"gave \(16, 32, 3\), expected \(32, 32, 3\)"):
-        run(tmp_path / "half", Half(1.0))
+    found = run(tmp_path / "half", Picky(0.5), batch=5)
+    assert found.problems == {"invert-1": "the editor failed: not this one"}
+    assert len(found.paths) == len(items()) - 1
+    assert not run(tmp_path / "half", BlendEditor(0.5), batch=5).problems
+
+
+def test_shards_make_the_outputs_of_one_run_between_them(tmp_path):
+    whole = run(tmp_path / "whole", BlendEditor(0.5), batch=2)
+    for number in (0, 1, 2):
+        last = run_editor(
+            checked_suite(items()),
+            BlendEditor(0.5),
+            folder=tmp_path / "shards",
+            batch=2,
+            progress=lambda *_: None,
+            shard=(number, 3),
+        )
+        assert bool(last.problems) == (number < 2)
+    for sample_id, path in last.paths.items():
+        assert path.read_bytes() == whole.paths[sample_id].read_bytes()
+
+
+def test_outputs_lie_where_the_official_script_writes_them(tmp_path):
+    suite = [replace(item, output=f"{item.kind}/{item.sample_id}") for item in checked_suite(items())]
+    found = run(tmp_path / "half", BlendEditor(0.5), suite)
+    assert found.paths["invert-1"] == tmp_path / "half" / "invert" / "invert-1.png"
 
 
 def test_progress_reaches_the_total(tmp_path):
@@ -104,15 +131,17 @@ def test_progress_reaches_the_total(tmp_path):
 def test_a_pipeline_gets_noise_that_depends_on_the_sample_alone(tmp_path, monkeypatch):
     drawn = {}
 
-    def pipeline(images, prompts, *, generator, height, width, **_):
-        for prompt, one in zip(prompts, generator, strict=True):
+    def pipeline(*, image, prompt, generator, height, width, **_):
+        prompts = [prompt] if isinstance(prompt, str) else prompt
+        generators = [generator] if isinstance(prompt, str) else generator
+        for prompt, one in zip(prompts, generators, strict=True):
             drawn.setdefault(prompt, []).append(torch.randn(4, generator=one))
         return SimpleNamespace(images=[Image.new("RGB", (width, height)) for _ in prompts])
 
     monkeypatch.setattr(PipelineEditor, "_pipeline", property(lambda self: pipeline))
     suite = [replace(item, instruction=item.sample_id) for item in checked_suite(items())]
-    for batch in (2, 5):
-        editor = PipelineEditor(tmp_path, identity="toy", seed=9, steps=2)
+    for batch in (1, 2, 5):
+        editor = PipelineEditor(tmp_path, identity="toy", seed=9, steps=2, size="source")
         run(tmp_path / f"batch{batch}", editor, suite, batch=batch)
     for sample_id, draws in drawn.items():
         expected = torch.randn(4, generator=torch_generator(9, "noise", sample_id))

@@ -65,7 +65,10 @@ def test_the_evaluator_sees_source_instruction_and_output_of_each_sample():
         ]
 
     suite = checked_suite(items())
-    expected = [float(item.sources[0].mean() - item.truth.mean() + len(item.instruction)) for item in suite]
+    expected = [
+        float(item.sources[0].pixels().mean() - item.truth.pixels().mean() + len(item.instruction))
+        for item in suite
+    ]
     assert scored(1.0, evaluator=evaluator)["evaluator"].to_list() == expected
     assert scored(1.0)["evaluator"].null_count() == len(suite)
 
@@ -126,3 +129,10 @@ def test_every_kind_shows_model_and_copy_error_of_every_editor():
             0 == figures["nft"]["model_error"] < figures["sft"]["model_error"] < figures["sft"]["copy_error"]
         )
         assert figures["nft"]["samples"] == 4
+
+
+def test_an_output_of_another_size_than_its_truth_is_refused():
+    suite = checked_suite(items())
+    halves = {item.sample_id: item.truth.pixels()[::2] for item in suite}
+    with pytest.raises(ValueError, match=r"gave \(16, 32, 3\), expected \(32, 32, 3\)"):
+        score_outputs("half", suite, halves, codec=codec(), evaluator=None)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.suites.item import BenchItem
+from benchmarks.suites.item import BenchItem, known_truth, picture_of_pixels
 from models.codec import PatchCodec, fit_patch_codec
 from models.seeding import numpy_generator
 
@@ -34,7 +34,8 @@ def items(count: int = 4, height: int = 32, width: int = 32) -> list[BenchItem]:
     for kind, (category, instruction, edit) in EDITS.items():
         for number in range(count):
             source = picture(f"{kind}{number}", height, width)
-            made.append(BenchItem(f"{kind}-{number}", kind, category, instruction, (source,), edit(source)))
+            held = (picture_of_pixels("source", source), picture_of_pixels("truth", edit(source)))
+            made.append(BenchItem(f"{kind}-{number}", kind, category, instruction, held[:1], held[1]))
     return made
 
 
@@ -56,5 +57,7 @@ class BlendEditor:
 
     def edit(self, items: Sequence[BenchItem]) -> list[np.ndarray]:
         self.batches.append([item.sample_id for item in items])
-        mixed = [self.share * item.truth + (1 - self.share) * item.sources[0] for item in items]
+        mixed = [
+            self.share * known_truth(item) + (1 - self.share) * item.sources[0].pixels() for item in items
+        ]
         return [pixels.round().astype(np.uint8) for pixels in mixed]

@@ -1,0 +1,108 @@
+"""A judge that repeats stored replies: ours, or the result files of the official scripts."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.judges.judge import Answer, Request, request_key
+from benchmarks.judges.replies import read_records
+from benchmarks.parsing.reading import State
+from benchmarks.suites.item import BenchItem, SuiteError
+from benchmarks.suites.suite import read_json
+
+Place = tuple[str, str, str, int, int]
+"""Model, sample, question, attempt and repeat of a reply."""
+
+
+class ReplayJudge:
+    """Repeats replies to the very same question; what was not stored is an answer that never came."""
+
+    def __init__(
+        self, identity: Mapping[str, Any], by_content: Mapping[str, Answer], by_place: Mapping[Place, Answer]
+    ) -> None:
+        self.identity = {"judge": "replay", **identity}
+        self._by_content, self._by_place = by_content, by_place
+
+    def ask(self, request: Request) -> Answer:
+        """Returns the stored answer."""
+        question = request.question.name
+        place = (request.model, request.sample_id, question, request.attempt, request.repeat)
+        if not self._by_content:
+            return self._by_place.get(place) or _never("no reply to this question is stored")
+        found = self._by_content.get(request_key({}, request))
+        if found is None and place in self._by_place:
+            return _never("the stored reply is about another picture or another prompt")
+        return found or _never("no reply to this question is stored")
+
+
+def replay_of(path: Path, items: Sequence[BenchItem], models: Sequence[str], question: str) -> ReplayJudge:
+    """Returns a judge that repeats what a file holds.
+
+    The file is our replies.jsonl, whose replies are found by words and pictures; or an official result file,
+    which is an object of replies by sample id (ImgEdit's result.json) or by row number (REDEdit's
+    evaluation_details.json, rows counted from 0 in the order of redbench.jsonl) and belongs to one model.
+
+    Args:
+        path: of the file.
+        items: of the suite.
+        models: that are scored.
+        question: the protocol's only question, which an official file answers.
+
+    Raises:
+        SuiteError: the file is neither, or it is official and there are several models.
+    """
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    identity: dict[str, Any] = {"replies": path.name, "replies_sha256": digest}
+    if path.suffix == ".jsonl":
+        records = list(read_records(path))
+        judges = {json.dumps(record["judge"], sort_keys=True) for record in records}
+        identity["answered_by"] = [json.loads(judge) for judge in sorted(judges)]
+        answers = [(record, _stored(record)) for record in records]
+        return ReplayJudge(
+            identity,
+            {record["content"]: answer for record, answer in answers},
+            {tuple(record["place"]): answer for record, answer in answers},
+        )
+    replies = read_json(path)
+    if not isinstance(replies, dict):
+        raise SuiteError(f"{path} must be replies.jsonl or an object of replies by sample.")
+    if len(models) != 1:
+        raise SuiteError(f"{path} holds the replies about one model, and {len(models)} are scored.")
+    by_name = {item.sample_id: item.sample_id for item in items}
+    rows = sorted((item.sample_id for item in items), key=_by_number)
+    if "0" in replies and "0" not in by_name:
+        by_name = {str(number): sample_id for number, sample_id in enumerate(rows)}
+    answers = {
+        (models[0], by_name[name], question, 1, 0): _official(value)
+        for name, value in replies.items()
+        if name in by_name
+    }
+    if not answers:
+        raise SuiteError(f"{path}: none of its {len(replies)} replies belongs to a sample of this suite.")
+    return ReplayJudge(identity, {}, answers)
+
+
+def _stored(record: Mapping[str, Any]) -> Answer:
+    return Answer(
+        State(record["state"]),
+        reply=record.get("reply", ""),
+        raw=record.get("raw", ""),
+        note=record.get("note", ""),
+        tries=0,
+    )
+
+
+def _official(value: Any) -> Answer:
+    if isinstance(value, str):
+        return Answer(State.OK, reply=value, tries=0)
+    return _never(f"the official script stored {value!r:.200}")
+
+
+def _never(note: str) -> Answer:
+    return Answer(State.API_FAILED, note=note, tries=0)
+
+
+def _by_number(sample_id: str) -> tuple[int, str]:
+    return (int(sample_id) if sample_id.isdigit() else 0, sample_id)

@@ -1,0 +1,148 @@
+"""KRIS-Bench: consistency, quality, instruction following and knowledge, pooled over all of them."""
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks.aggregate import RULES
+from benchmarks.parsing.final_score import read_named
+from benchmarks.parsing.reading import Reading, State, failed
+from benchmarks.protocols.protocol import Measure, Protocol, Question, Role, Say, Show, Transport, View
+from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
+from benchmarks.protocols.templates import fill
+from benchmarks.suites.item import BenchItem
+
+LOWEST, HIGHEST = 1, 5
+FILE = Transport("file")
+
+GROUPS = {
+    "attribute perception": (
+        "anomaly_correction", "color_change", "object_count", "part_completion", "size_adjustment",
+    ),
+    "spatial perception": ("position_movement", "viewpoint_change"),
+    "temporal perception": ("temporal_prediction",),
+    "social science": ("humanities", "practical_knowledge"),
+    "natural science": ("biology", "chemistry", "geography", "mathematics", "medicine", "physics"),
+    "logical reasoning": ("abstract_reasoning", "rule-based_reasoning"),
+    "instruction decomposition": ("multi-element_composition", "multi-instruction_execution"),
+}  # fmt: skip
+"""Folders by group; the script's own list names folders that do not exist."""
+
+KNOWLEDGE = ("social science", "natural science", "logical reasoning")
+"""Groups in which knowledge is judged, together with the instruction."""
+
+DIMENSIONS = {
+    "consistency": Dimension("Visual Consistency", "what the instruction leaves alone is unchanged."),
+    "quality": Dimension("Visual Quality", "the edit is sharp, natural and free of artifacts."),
+    "instruction": Dimension("Instruction Following", "the edit does what the instruction says, wholly."),
+    "knowledge": Dimension(
+        "Knowledge Plausibility",
+        "the result agrees with what is known of the world and with the explanation.",
+    ),
+}
+
+ALL = Measure("score", "Score, percent", worst=0.0, best=100.0, official=RULES["kris"], strict=RULES["kris"])
+MEASURES = (
+    ALL,
+    *(
+        Measure(name, f"{one.label}, percent", 0.0, 100.0, RULES["kris"], RULES["kris"])
+        for name, one in DIMENSIONS.items()
+    ),
+)
+
+
+def kris(prompts: Mapping[str, str]) -> Protocol:
+    """Returns KRIS-Bench's protocol with the prompts of its prompts.py, by the names of its variables.
+
+    Its own parser takes the first digit from 1 to 5 anywhere in a reply that it can't read, which is a guess;
+    here both views need the object that the prompts ask for.
+
+    Source: mercurystraw/Kris_Bench, metrics_common.py and metrics_knowledge.py.
+    """
+
+    def questions(item: BenchItem) -> tuple[Question, ...]:
+        values = {"instruct": item.instruction, "explanation": item.facts.get("explain", "")}
+        return tuple(
+            Question(name, _parts(fill(prompts[variable], values), roles), labels)
+            for name, variable, roles, labels in _asked(item)
+        )
+
+    def read(question: Question, reply: str, attempt: int) -> Reading:  # noqa: ARG001
+        return read_named(reply, [f"{label}_score" for label in question.labels], LOWEST, HIGHEST)
+
+    return Protocol(
+        name="KRIS-Bench, official prompts",
+        official=True,
+        questions=questions,
+        read={"official": read, "strict": read},
+        combine=_combine,
+        measures=MEASURES,
+        parameters={"max_tokens": 1000},
+    )
+
+
+def kris_rubric() -> Protocol:
+    """Returns a protocol for KRIS-Bench without its prompts: the same dimensions in one question."""
+    return rubric(
+        "KRIS-Bench",
+        lambda item: [DIMENSIONS[name] for name in dimensions(item)],
+        scale=(LOWEST, HIGHEST),
+        combine=_combine_rubric,
+        measures=MEASURES,
+        facts={"explain": "Explanation of the right result"},
+    )
+
+
+def dimensions(item: BenchItem) -> Sequence[str]:
+    """Returns what is judged of an item."""
+    return list(DIMENSIONS) if item.kind in KNOWLEDGE else list(DIMENSIONS)[:-1]
+
+
+def _asked(item: BenchItem) -> list[tuple[str, str, tuple[Role, ...], tuple[str, ...]]]:
+    both: tuple[Role, ...] = ("source", "output")
+    following = ("instruction", "prompt_instruction_following", both, ("instruction",))
+    if item.kind in KNOWLEDGE:
+        following = ("dual", "prompt_dual_evaluation", both, ("instruction", "knowledge"))
+    elif item.category == "anomaly_correction":
+        following = ("instruction", "prompt_abnormal_instruction_following", both, ("instruction",))
+    return [
+        ("consistency", "prompt_consist", both, ("consistency",)),
+        following,
+        ("quality", "prompt_quality", ("output",), ("quality",)),
+    ]
+
+
+def _parts(text: str, roles: Sequence[Role]) -> tuple[Say | Show, ...]:
+    parts: list[Say | Show] = [Say(text)]
+    for role in roles:
+        parts += [Say(f"This is the {'original' if role == 'source' else 'edited'} image:"), Show(role, FILE)]
+    return tuple(parts)
+
+
+def _combine(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:  # noqa: ARG001
+    found: dict[str, Reading] = {}
+    for name, _, _, labels in _asked(item):
+        reading = readings[name]
+        for place, label in enumerate(labels):
+            whole = reading.state is State.OK
+            found[label] = Reading(State.OK, (reading.scores[place],)) if whole else reading
+    return _with_score(found)
+
+
+def _combine_rubric(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:  # noqa: ARG001
+    reading = readings[QUESTION]
+    if reading.state is not State.OK:
+        return _with_score(dict.fromkeys(dimensions(item), reading))
+    scores = zip(dimensions(item), reading.scores, strict=True)
+    return _with_score({name: Reading(State.OK, (score,)) for name, score in scores})
+
+
+def _with_score(found: Mapping[str, Reading]) -> dict[str, Reading]:
+    percent = {
+        name: Reading(State.OK, (25 * (reading.scores[0] - 1),)) if reading.state is State.OK else reading
+        for name, reading in found.items()
+    }
+    pooled = tuple(reading.scores[0] for reading in percent.values() if reading.state is State.OK)
+    failure = next((reading for reading in percent.values() if reading.state is not State.OK), None)
+    score = Reading(State.OK, pooled) if failure is None else failure
+    if failure is not None and pooled:
+        score = failed(f"{len(pooled)} of {len(percent)} dimensions: {failure.note or failure.state}")
+    return {**percent, "score": score}

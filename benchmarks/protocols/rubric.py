@@ -1,0 +1,86 @@
+"""Our own rubric, for benchmarks whose prompts are not at hand: the same dimensions, one line a score."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from benchmarks.parsing.lines import read_labelled
+from benchmarks.protocols.protocol import Combine, Measure, Protocol, Question, Reader, Say, Show, Transport
+from benchmarks.suites.item import BenchItem
+
+QUESTION = "rubric"
+
+ASK = """You are grading an image edit. The first image is the source, the second is the edit. \
+Judge each dimension on its own, from {lowest} (worst) to {highest} (best). Use whole numbers only.
+
+Instruction: {instruction}
+{facts}
+Dimensions:
+{dimensions}
+
+Reply in this format and add nothing:
+Brief reasoning: at most 30 words.
+{format}"""
+
+PICTURES = Transport("jpeg", quality=90, longest_side=1024)
+
+
+class Dimension(NamedTuple):
+    """What is graded, under which name, and what its best and worst grades mean."""
+
+    label: str
+    meaning: str
+
+
+def rubric(
+    name: str,
+    dimensions: Callable[[BenchItem], Sequence[Dimension]],
+    *,
+    scale: tuple[int, int],
+    combine: Combine,
+    measures: tuple[Measure, ...],
+    facts: Mapping[str, str],
+) -> Protocol:
+    """Returns a protocol that asks one question about an item's dimensions; both views read it strictly.
+
+    Args:
+        name: of the benchmark.
+        dimensions: of an item.
+        scale: lowest and highest score.
+        combine: gets the reading of the question `rubric`, scores in the order of the dimensions.
+        measures: what comes of it.
+        facts: which of an item's facts the judge is told, and how they are introduced.
+    """
+    lowest, highest = scale
+
+    def questions(item: BenchItem) -> tuple[Question, ...]:
+        asked = dimensions(item)
+        words = ASK.format(
+            lowest=lowest,
+            highest=highest,
+            instruction=item.instruction,
+            facts="".join(
+                f"{title}: {item.facts[key]}\n" for key, title in facts.items() if key in item.facts
+            ),
+            dimensions="\n".join(f"- {one.label}: {one.meaning}" for one in asked),
+            format="\n".join(f"{one.label}: A number from {lowest} to {highest}." for one in asked),
+        )
+        shown: list[Say | Show] = [
+            Say("Source:"),
+            Show("source", PICTURES),
+            Say("Edit:"),
+            Show("output", PICTURES),
+        ]
+        if item.truth is not None:
+            shown += [Say("A right result, for reference:"), Show("reference", PICTURES)]
+        return (Question(QUESTION, (Say(words), *shown), tuple(one.label for one in asked)),)
+
+    read: Reader = lambda question, reply, attempt: read_labelled(reply, question.labels, lowest, highest)  # noqa: ARG005, E731
+    return Protocol(
+        name=f"{name}, our rubric",
+        official=False,
+        questions=questions,
+        read={"official": read, "strict": read},
+        combine=combine,
+        measures=measures,
+        parameters={"temperature": 0.0, "max_tokens": 1024},
+    )

@@ -1,0 +1,158 @@
+"""GEdit-Bench: 606 items in each of two languages, from a Hugging Face data set or a plain export of it."""
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.protocols.gedit import PARTS, gedit, gedit_local
+from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, SuiteError, read_limited
+from benchmarks.suites.suite import Suite, made_suite, picture_below, read_json_lines, text_fields
+
+LANGUAGES = {"zh": "cn", "en": "en"}
+FIELDS = ("task_type", "key", "instruction", "instruction_language")
+PICTURE = "input_image"
+"""The picture that editors and judges get, about 512 by 512; `input_image_raw` is the original."""
+
+EXPORT = "metadata.jsonl"
+INTERSECTION = "Intersection_exist"
+
+
+def load_gedit(data: Path, images: Path, lang: str, *, local_judge: bool = False) -> Suite:
+    """Returns GEdit-Bench in one language.
+
+    Args:
+        data: a folder with the data set as Parquet or Arrow files (`save_to_disk`, or the hub's files), or
+            with metadata.jsonl and picture files; and the four prompt files, here or in `prompts`.
+        images: of a plain export; otherwise the data set holds the pictures.
+        lang: `zh` or `en`.
+        local_judge: ask as the official script asks Qwen2.5-VL: greedy, pictures first, PNG.
+
+    Raises:
+        SuiteError: the files are not those of the benchmark.
+    """
+    items, problems = [], []
+    for number, (row, picture) in enumerate(_rows(data, images)):
+        where = f"row {number}"
+        try:
+            if isinstance(row, dict) and row.get("instruction_language") == LANGUAGES[lang]:
+                items.append(_item(row, picture, where, lang))
+        except SuiteError as error:
+            problems.append(str(error))
+    protocol = (gedit_local if local_judge else gedit)(_prompts(data))
+    return made_suite(
+        Suite(
+            name="gedit_local" if local_judge else "gedit",
+            title=f"GEdit-Bench, {'Chinese' if lang == 'zh' else 'English'}",
+            lang=lang,
+            items=items,
+            protocol=protocol,
+            problems=tuple(problems),
+            published="gedit_table4",
+        )
+    )
+
+
+def _item(row: dict[str, Any], picture: Picture, where: str, lang: str) -> BenchItem:
+    found = text_fields(row, FIELDS, where)
+    return BenchItem(
+        sample_id=found["key"],
+        kind=found["task_type"],
+        category=found["task_type"],
+        instruction=found["instruction"],
+        sources=(picture,),
+        lang=lang,
+        output=f"fullset/{found['task_type']}/{LANGUAGES[lang]}/{found['key']}",
+        facts={"intersection": "yes" if row.get(INTERSECTION) else "no"},
+    )
+
+
+def _prompts(data: Path) -> dict[str, str]:
+    for folder in (data, data / "prompts"):
+        if all((folder / f"{part}.txt").exists() for part in PARTS):
+            return {part: (folder / f"{part}.txt").read_text(encoding="utf-8") for part in PARTS}
+    names = ", ".join(f"{part}.txt" for part in PARTS)
+    raise SuiteError(
+        f"{data} or {data / 'prompts'} must hold {names}: VIEScore's prompts, which GEdit-Bench sends."
+    )
+
+
+def _rows(data: Path, images: Path) -> Iterator[tuple[Any, Picture]]:
+    if (data / EXPORT).exists():
+        yield from _exported(data / EXPORT, images)
+        return
+    parquet = [path for path in sorted(data.rglob("*.parquet")) if not path.name.startswith(".")]
+    arrow = [path for path in sorted(data.rglob("*.arrow")) if not path.name.startswith("cache-")]
+    if not parquet and not arrow:
+        raise SuiteError(
+            f"{data} holds no Parquet or Arrow file and no {EXPORT}. Point --data at GEdit-Bench."
+        )
+    for path in parquet:
+        yield from _parquet_rows(path)
+    for path in arrow if not parquet else []:
+        yield from _arrow_rows(path)
+
+
+def _exported(path: Path, images: Path) -> Iterator[tuple[Any, Picture]]:
+    for number, row in read_json_lines(path):
+        name = row.get(PICTURE) or row.get("file_name") if isinstance(row, dict) else None
+        if not isinstance(name, str):
+            raise SuiteError(f"{path}:{number} names no picture as {PICTURE} or file_name.")
+        yield row, picture_below(images, name)
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[Any, Picture]]:
+    try:
+        file = pq.ParquetFile(path)
+        columns = [name for name in (*FIELDS, INTERSECTION) if name in file.schema_arrow.names]
+        groups = _RowGroups(path)
+        for group in range(file.num_row_groups):
+            for row, values in enumerate(file.read_row_group(group, columns=columns).to_pylist()):
+                name = f"{path.name}, group {group}, row {row}"
+                yield values, Picture(name, partial(groups.picture, group, row))
+    except pa.ArrowInvalid as error:
+        raise SuiteError(f"{path} is not a Parquet file that can be read: {error}") from error
+
+
+class _RowGroups:
+    """The pictures of a Parquet file; the last row group that was asked for stays in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._group = path, -1
+        self._pictures: list[Any] = []
+        self._lock = threading.Lock()
+
+    def picture(self, group: int, row: int) -> bytes:
+        with self._lock:
+            if group != self._group:
+                table = pq.ParquetFile(self._path).read_row_group(group, columns=[PICTURE])
+                self._group, self._pictures = group, table.column(PICTURE).to_pylist()
+            return _picture_bytes(self._pictures[row], self._path)
+
+
+def _arrow_rows(path: Path) -> Iterator[tuple[Any, Picture]]:
+    try:
+        with pa.memory_map(str(path)) as stream:
+            table = pa.ipc.open_stream(stream).read_all()
+    except pa.ArrowInvalid as error:
+        raise SuiteError(f"{path} is not an Arrow stream that can be read: {error}") from error
+    pictures = table.column(PICTURE)
+    columns = [name for name in (*FIELDS, INTERSECTION) if name in table.column_names]
+    for row, values in enumerate(table.select(columns).to_pylist()):
+        yield values, Picture(f"{path.name}, row {row}", partial(_arrow_picture, pictures, row, path))
+
+
+def _arrow_picture(pictures: pa.ChunkedArray, row: int, path: Path) -> bytes:
+    return _picture_bytes(pictures[row].as_py(), path)
+
+
+def _picture_bytes(value: Any, path: Path) -> bytes:
+    if isinstance(value, dict) and isinstance(value.get("bytes"), bytes):
+        return value["bytes"]
+    if isinstance(value, dict) and isinstance(value.get("path"), str):
+        return read_limited(path.parent / Path(value["path"]).name)
+    raise MissingPictureError(f"{path}: a row has no bytes in {PICTURE}.")

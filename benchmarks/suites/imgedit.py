@@ -1,0 +1,152 @@
+"""ImgEdit-Bench: single edits of 9 types (basic), hard single edits (UGE), and edits in several turns."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.aggregate import RULES
+from benchmarks.parsing.lines import HIGHEST, LOWEST
+from benchmarks.protocols.five_points import checked_prompts, imgedit, measure
+from benchmarks.protocols.protocol import Measure, Protocol
+from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
+from benchmarks.suites.item import BenchItem, SuiteError
+from benchmarks.suites.suite import Suite, made_suite, picture_below, read_json, read_prompts, text_fields
+
+BASIC, UGE, PROMPTS = "basic_edit.json", "UGE_edit.json", "prompts.json"
+UGE_PROMPT = "UGE"
+"""Name under which prompts.json may hold the prompt of UGE_bench.py."""
+
+UGE_MEASURE = Measure(
+    "score", "Score, 1 to 5", LOWEST, HIGHEST, official=RULES["imgedit_uge"], strict=RULES["rise"]
+)
+OURS = [
+    Dimension("Instruction Compliance", "the edit does all that was asked for, and nothing else."),
+    Dimension("Naturalness", "the edit is seamless; nothing looks pasted, distorted or overdone."),
+    Dimension("Preservation", "what was not to be edited is unchanged."),
+]
+
+
+def load_imgedit(data: Path, images: Path, lang: str) -> Suite:
+    """Returns ImgEdit-Bench's basic suite: 737 items of 171 pictures, which are the bootstrap's clusters.
+
+    Args:
+        data: folder with basic_edit.json and prompts.json, as in PKU-YuanGroup/ImgEdit.
+        images: the root of the benchmark's pictures.
+        lang: `en`; there is no other.
+
+    Raises:
+        SuiteError: the files are not those of the benchmark.
+    """
+    items, problems = [], []
+    for key, row, where in _rows(data / BASIC):
+        try:
+            found = text_fields(row, ["id", "prompt", "edit_type"], where)
+            items.append(_item(key, found, images, found["edit_type"]))
+        except SuiteError as error:
+            problems.append(str(error))
+    prompts = read_prompts(data / PROMPTS)
+    if prompts is None:
+        raise SuiteError(f"{data / PROMPTS} is missing: ImgEdit-Bench is judged by its own prompts.")
+    checked_prompts(prompts, {item.kind for item in items}, PROMPTS)
+    return made_suite(
+        Suite("imgedit", "ImgEdit-Bench", lang, items, imgedit(prompts), tuple(problems), "imgedit_table3")
+    )
+
+
+def load_uge(data: Path, images: Path, lang: str) -> Suite:
+    """Returns ImgEdit-Bench's 47 hard edits (UGE); prompts.json may hold the official prompt as `UGE`."""
+    items, problems = [], []
+    for key, row, where in _rows(data / UGE):
+        try:
+            items.append(_item(key, text_fields(row, ["id", "prompt"], where), images, "uge"))
+        except SuiteError as error:
+            problems.append(str(error))
+    protocol = _uge_protocol(read_prompts(data / PROMPTS) or {})
+    return made_suite(Suite("imgedit_uge", "ImgEdit-Bench, UGE", lang, items, protocol, tuple(problems)))
+
+
+def load_multiturn(data: Path, images: Path, lang: str) -> Suite:
+    """Returns ImgEdit-Bench's edits in turns, each turn an item that is judged against the first picture.
+
+    The benchmark judges them by people, so there is no official prompt; ours asks whether the picture shows
+    all turns so far. Outputs are `<key>_turn<number>`.
+    """
+    items, problems = [], []
+    for path in sorted(data.glob("*.json")):
+        if path.name in (BASIC, UGE, PROMPTS):
+            continue
+        for key, row, where in _rows(path):
+            try:
+                items += _turns(f"{path.stem}-{key}", key, row, where, images=images, task=path.stem)
+            except SuiteError as error:
+                problems.append(str(error))
+    protocol = _ours("ImgEdit-Bench, several turns", "imgedit")
+    return made_suite(
+        Suite("imgedit_multiturn", "ImgEdit-Bench, several turns", lang, items, protocol, tuple(problems))
+    )
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Any, str]]:
+    rows = read_json(path)
+    if not isinstance(rows, dict):
+        raise SuiteError(f"{path} must be an object of items by key, as the benchmark's own file is.")
+    for key, row in rows.items():
+        yield key, row, f"{path.name}, item {key}"
+
+
+def _item(key: str, found: Mapping[str, str], images: Path, kind: str) -> BenchItem:
+    return BenchItem(
+        sample_id=key,
+        kind=kind,
+        category=kind,
+        instruction=found["prompt"],
+        sources=(picture_below(images, found["id"]),),
+        cluster=found["id"],
+        output=key,
+    )
+
+
+def _turns(name: str, key: str, row: Any, where: str, *, images: Path, task: str) -> Iterator[BenchItem]:
+    source = text_fields(row, ["id"], where)["id"]
+    said: list[str] = []
+    for number in range(1, 10):
+        if f"turn{number}" not in row:
+            break
+        said.append(text_fields(row, [f"turn{number}"], where)[f"turn{number}"])
+        yield BenchItem(
+            sample_id=f"{name}-turn{number}",
+            kind=task,
+            category=f"turn {number}",
+            instruction=" Then: ".join(said),
+            sources=(picture_below(images, source),),
+            cluster=source,
+            output=f"{key}_turn{number}",
+        )
+    if not said:
+        raise SuiteError(f"{where}: there is no turn1.")
+
+
+def _uge_protocol(prompts: Mapping[str, str]) -> Protocol:
+    if UGE_PROMPT not in prompts:
+        return _ours("ImgEdit-Bench, UGE", "imgedit_uge")
+    base = imgedit({"uge": prompts[UGE_PROMPT]})
+    # The official prompt shows no line with the score, so a strict reading has no label to look for.
+    return Protocol(
+        name="ImgEdit-Bench UGE, official prompt",
+        official=True,
+        questions=base.questions,
+        read={"official": base.read["official"], "strict": base.read["official"]},
+        combine=base.combine,
+        measures=(UGE_MEASURE,),
+    )
+
+
+def _ours(name: str, rule: str) -> Protocol:
+    return rubric(
+        name,
+        lambda item: OURS,  # noqa: ARG005
+        scale=(LOWEST, HIGHEST),
+        combine=lambda item, readings, view: {"score": readings[QUESTION]},  # noqa: ARG005
+        measures=(measure(RULES[rule]) if rule == "imgedit" else UGE_MEASURE,),
+        facts={},
+    )

@@ -1,0 +1,66 @@
+"""KRIS-Bench: 1,267 edits that need knowledge, in folders of 22 tasks and seven groups."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.protocols.kris import GROUPS, kris, kris_rubric
+from benchmarks.suites.item import BenchItem, SuiteError
+from benchmarks.suites.suite import Suite, made_suite, picture_below, read_json, read_prompts, text_fields
+
+LIST, PROMPTS = "annotation.json", "prompts.json"
+GROUP_OF = {folder: group for group, folders in GROUPS.items() for folder in folders}
+
+
+def load_kris(data: Path, images: Path, lang: str) -> Suite:
+    """Returns KRIS-Bench; prompts.json may hold the variables of its prompts.py, else our rubric judges.
+
+    Args:
+        data: the folder KRIS_Bench, with one folder a task and annotation.json in each.
+        images: the same folder, or another with the same pictures.
+        lang: `en`; there is no other.
+
+    Raises:
+        SuiteError: the files are not those of the benchmark.
+    """
+    items, problems = [], []
+    for path in sorted(data.glob(f"*/{LIST}")):
+        folder = path.parent.name
+        if folder not in GROUP_OF:
+            problems.append(f"{path}: no group of KRIS-Bench has a folder {folder!r}.")
+            continue
+        try:
+            for key, row in _rows(path):
+                items.append(_item(key, row, folder, images))
+        except SuiteError as error:
+            problems.append(str(error))
+    prompts = read_prompts(data / PROMPTS)
+    protocol = kris_rubric() if prompts is None else kris(prompts)
+    return made_suite(Suite("kris", "KRIS-Bench", lang, items, protocol, tuple(problems)))
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Any]]:
+    rows = read_json(path)
+    if not isinstance(rows, dict):
+        raise SuiteError(f"{path} must be an object of items by id, as the benchmark's own file is.")
+    yield from rows.items()
+
+
+def _item(key: str, row: Any, folder: str, images: Path) -> BenchItem:
+    where = f"{folder}/{LIST}, item {key}"
+    instruction = text_fields(row, ["instruction"], where)["instruction"]
+    sources = row.get("ori_img")
+    names = sources if isinstance(sources, list) else [sources]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise SuiteError(f"{where}: ori_img must name pictures, found {sources!r:.60}.")
+    truth, explain = row.get("gt_img"), row.get("explain")
+    return BenchItem(
+        sample_id=f"{folder}/{key}",
+        kind=GROUP_OF[folder],
+        category=folder,
+        instruction=instruction,
+        sources=tuple(picture_below(images / folder, name) for name in names),
+        truth=picture_below(images / folder, truth) if isinstance(truth, str) and truth else None,
+        output=f"{folder}/{key}",
+        facts={"explain": explain} if isinstance(explain, str) and explain else {},
+    )

@@ -1,0 +1,130 @@
+"""A benchmark ready to be run: its items, how they are judged, and what of its files could not be used."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from benchmarks.protocols.protocol import Protocol
+from benchmarks.suites.item import BenchItem, Picture, SuiteError, checked_suite, picture_of_file
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".avif", ".tif", ".tiff")
+MAX_JSON_BYTES = 64_000_000
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A benchmark in one language.
+
+    Attributes:
+        name: as on the command line.
+        title: for a page.
+        lang: of the instructions, `en` or `zh`; two languages are two suites and are never averaged.
+        items: from `checked_suite`.
+        protocol: how outputs are judged; None where the suite has only a known truth.
+        problems: rows and files of the benchmark that could not be used, one sentence each.
+        published: the table of published figures that belong beside the results, None where there is none.
+    """
+
+    name: str
+    title: str
+    lang: str
+    items: Sequence[BenchItem]
+    protocol: Protocol | None
+    problems: tuple[str, ...] = ()
+    published: str | None = None
+
+
+Load = Callable[[Path, Path, str], Suite]
+"""Makes a suite of (folder of the benchmark's files, folder of its pictures, language)."""
+
+
+def made_suite(suite: Suite) -> Suite:
+    """Returns the suite with its items checked and in their order.
+
+    Raises:
+        SuiteError: the items cannot be told apart, or there are none; the problems say why.
+    """
+    if not suite.items and suite.problems:
+        raise SuiteError(f"No item of {suite.title} can be used. The first reason: {suite.problems[0]}")
+    return replace(suite, items=checked_suite(suite.items))
+
+
+def read_json(path: Path) -> Any:
+    """Returns the value of a JSON file, with or without a byte order mark.
+
+    Raises:
+        SuiteError: no such file, too large, or not JSON; the message says where.
+    """
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise SuiteError(f"{path} has over {MAX_JSON_BYTES:,} bytes, which no benchmark's list has.")
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SuiteError(
+            f"{path} cannot be read: {error.strerror}. Point --data at the benchmark."
+        ) from error
+    except ValueError as error:  # also UnicodeDecodeError
+        raise SuiteError(f"{path} is not JSON: {error}.") from error
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yields (line number, value) of a file with one JSON value a line; empty lines are left out.
+
+    Raises:
+        SuiteError: no such file, or a line that is not JSON.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SuiteError(f"{path} cannot be read: {error}. Point --data at the benchmark.") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except ValueError as error:
+                raise SuiteError(f"{path}:{number} is not JSON: {error}.") from error
+
+
+def read_prompts(path: Path) -> Mapping[str, str] | None:
+    """Returns the judge prompts of a benchmark by name, None where there is no such file.
+
+    Raises:
+        SuiteError: the file is no object of texts.
+    """
+    if not path.exists():
+        return None
+    prompts = read_json(path)
+    if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
+        raise SuiteError(f"{path} must be an object of texts by name, as the benchmark's own file is.")
+    return prompts
+
+
+def picture_below(folder: Path, name: str) -> Picture:
+    """Returns the picture of a relative path in a benchmark's list; another extension of it is found, too.
+
+    Raises:
+        SuiteError: the path leads out of the folder.
+    """
+    relative = PurePosixPath(name.replace("\\", "/"))
+    if relative.is_absolute() or ".." in relative.parts:
+        raise SuiteError(f"{name!r} leads out of {folder}: a list names pictures below its own folder.")
+    path = folder / relative
+    if not path.exists():
+        path = next((p for suffix in PICTURE_SUFFIXES if (p := path.with_suffix(suffix)).exists()), path)
+    return replace(picture_of_file(path), name=name)
+
+
+def text_fields(row: Any, names: Sequence[str], where: str) -> dict[str, str]:
+    """Returns some fields of a row, all of them texts and none empty.
+
+    Raises:
+        SuiteError: a field is missing, empty, or no text.
+    """
+    if not isinstance(row, dict):
+        raise SuiteError(f"{where}: expected an object, found {type(row).__name__}.")
+    for name in names:
+        if not isinstance(row.get(name), str) or not row[name].strip():
+            raise SuiteError(f"{where}: {name} must be a text, found {row.get(name)!r:.60}.")
+    return {name: row[name] for name in names}

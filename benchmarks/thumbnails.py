@@ -1,0 +1,70 @@
+"""Small copies of pictures by the content of their files: each file is decoded once, and never again."""
+
+import hashlib
+import io
+import uuid
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from models.pixels import decode, shrink
+
+LARGE = 256
+"""Long side in pixels of a stored thumbnail."""
+
+
+class Thumbnails:
+    """A folder of WebP files named by the SHA-256 of what they show."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def add(self, data: bytes) -> str:
+        """Returns the SHA-256 of a picture file, of which a thumbnail is stored now.
+
+        Raises:
+            UnreadableImageError: the file does not decode to its last pixel.
+        """
+        digest = hashlib.sha256(data).hexdigest()
+        path = self._path(digest)
+        if not path.exists():
+            unfinished = path.with_suffix(f".{uuid.uuid4().hex}")
+            unfinished.write_bytes(encode_webp(decode(data, LARGE), 80))
+            unfinished.replace(path)
+        return digest
+
+    def read(self, digest: str) -> np.ndarray:
+        """Returns the pixels (H, W, 3) uint8 of a stored thumbnail, at most 256 a side."""
+        with Image.open(self._path(digest)) as image:
+            return np.asarray(image.convert("RGB"))
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / f"{digest}.webp"
+
+
+def encode_webp(pixels: np.ndarray, quality: int) -> bytes:
+    """Returns pixels (H, W, 3) uint8 as a WebP file."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="WEBP", quality=quality, method=2)
+    return stream.getvalue()
+
+
+def fitted_webp(pixels: np.ndarray, *, side: int, max_bytes: int) -> bytes:
+    """Returns a WebP file of at most so many bytes, by quality first, then by size.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        side: longest side to begin with, in pixels.
+        max_bytes: the limit; a file of 16 pixels a side is given however large it is.
+    """
+    while True:
+        small = shrink(pixels, side)
+        for quality in (75, 55, 35):
+            data = encode_webp(small, quality)
+            if len(data) <= max_bytes:
+                return data
+        if side <= 16:
+            return data
+        side = side * 3 // 4
