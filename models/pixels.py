@@ -36,10 +36,7 @@ def read_header(data: bytes) -> Header:
         UnreadableImageError: not an image, a format outside `FORMATS`, or over `MAX_PIXELS`.
     """
     with _opened(data) as image:
-        orientation = image.getexif().get(ORIENTATION_TAG, 1)
-        if orientation not in range(1, 9):
-            orientation = 1
-        return Header(str(image.format), image.width, image.height, orientation)
+        return Header(str(image.format), image.width, image.height, _orientation(image))
 
 
 def decode(data: bytes, long_side: int | None = None) -> np.ndarray:
@@ -110,6 +107,14 @@ def _opened(data: bytes) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise UnreadableImageError(f"{image.width}x{image.height} pixels are over the limit of {MAX_PIXELS}")
     return image
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        found = image.getexif().get(ORIENTATION_TAG, 1)
+    except Exception as error:  # a PNG may hold its EXIF behind pixels that are cut off
+        raise UnreadableImageError(f"EXIF does not parse: {error}") from error
+    return found if found in range(1, 9) else 1
 
 
 def _canonical(image: Image.Image) -> Image.Image:

@@ -10,6 +10,7 @@ from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, SAMPLES, TEXTS, VERDICTS
 
 Life = dict[str, Any]
+LONGEST_LIST = 8
 
 
 class UnknownIdError(LookupError):
@@ -92,8 +93,15 @@ def _measures(lake: Lake, identifier: str) -> Life:
         rows = _rows(lake, path, pl.col("id") == identifier)
         if rows:
             name = path.split("/")[1]
-            found[name] = {key: value for key, value in rows[0].items() if key != "id" and value is not None}
+            found[name] = {key: _shown(value) for key, value in rows[0].items() if key != "id"}
     return found
+
+
+def _shown(value: Any) -> Any:
+    """Returns a measured value, of pixels and vectors only how large they are."""
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    return f"{len(value)} numbers" if isinstance(value, list) and len(value) > LONGEST_LIST else value
 
 
 def _verdicts(lake: Lake, identifier: str) -> list[Life]:
