@@ -8,7 +8,7 @@ import polars as pl
 
 from benchmarks.rating.agreement import agreement_rows, attention, rater_rows
 from benchmarks.rating.comparisons import pair_rows, position_rows, strength_rows
-from benchmarks.rating.ratings import with_overall
+from benchmarks.rating.ratings import OVERALL, with_overall
 from benchmarks.rating.study import Study
 from benchmarks.statistics import cluster_bootstrap
 from models.seeding import numpy_generator
@@ -31,6 +31,8 @@ def results(study: Study, answers: pl.DataFrame) -> dict[str, Any]:
     outputs = current.filter(pl.col("kind") == "output")
     if len(study.dimensions) > 1:
         outputs = with_overall(outputs)
+    order = [*(dimension.key for dimension in study.dimensions), OVERALL]
+    outputs = outputs.sort(pl.col("dimension").replace_strict(order, range(len(order))), maintain_order=True)
     pairs = pair_rows(outputs)
     return {
         "title": study.title,
@@ -38,7 +40,7 @@ def results(study: Study, answers: pl.DataFrame) -> dict[str, Any]:
         "complete": complete,
         "scale": list(study.scale),
         "dimensions": {dimension.key: dimension.name for dimension in study.dimensions}
-        | ({"overall": "Overall"} if len(study.dimensions) > 1 else {}),
+        | ({OVERALL: "Overall"} if len(study.dimensions) > 1 else {}),
         "models": sorted(names.values()),
         "coverage": _coverage(study, current, names),
         "means": mean_rows(study, outputs, names),
@@ -91,8 +93,8 @@ def mean_rows(study: Study, outputs: pl.DataFrame, names: dict[str, str]) -> lis
                 "missing_worst": float(np.mean(values + worst)),
             }
         )
-    order = [*(dimension.key for dimension in study.dimensions), "overall"]
-    return sorted(rows, key=lambda row: (order.index(row["dimension"]), -row["mean"], row["model"]))
+    places = list(dict.fromkeys(outputs["dimension"]))
+    return sorted(rows, key=lambda row: (places.index(row["dimension"]), -row["mean"], row["model"]))
 
 
 def _veiled(study: Study) -> dict[str, str]:

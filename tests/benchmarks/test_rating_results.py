@@ -101,7 +101,10 @@ def test_imagenhubs_ratings_give_imagenhubs_figures(shared_data, engine):
     assert (imagic["kappa"], imagic["alpha_interval"], imagic["alpha_ordinal"]) == (None, None, None)
     strongest = max((r for r in found["strengths"] if r["dimension"] == "sc"), key=lambda r: r["strength"])
     assert strongest["model"] == "MagicBrush"
-    assert "MagicBrush" in results_file(found)
+    page = results_file(found)
+    assert "MagicBrush" in page
+    assert "179 of 179 items" in page
+    assert "built-in" not in page
 
 
 def test_models_are_named_once_every_item_has_its_raters(engine):
@@ -113,7 +116,11 @@ def test_models_are_named_once_every_item_has_its_raters(engine):
     assert not any(model in str(blind) for model in MODELS)
     assert blind["models"] == ["model 1", "model 2", "model 3"]
     rate(engine, study, 2, study.items[1], lambda *_: 3)
-    assert results(study, answers_of(engine, study))["models"] == list(MODELS)
+    named = results(study, answers_of(engine, study))
+    assert named["models"] == list(MODELS)
+    assert list(dict.fromkeys(row["dimension"] for row in named["strengths"])) == [
+        "prompt_following", "consistency", "overall",
+    ]  # fmt: skip
 
 
 def test_a_study_without_ratings_has_results(engine):
