@@ -27,8 +27,8 @@ class EvaluatorScorer:
         self, sources: Sequence[np.ndarray], instructions: Sequence[str], outputs: Sequence[np.ndarray]
     ) -> list[float]:
         """Returns the probability that each output is its source edited as instructed; any sizes."""
-        seen = (_tensor(pictures) for pictures in (sources, outputs))
-        return self._evaluator.score(*seen, self._encoder.embed(instructions)).tolist()
+        vectors = self._encoder.embed(instructions)
+        return self._evaluator.score(_tensor(sources), _tensor(outputs), vectors).tolist()
 
 
 def load_scorer(folder: Path, text_encoder: Path | None) -> EvaluatorScorer:

@@ -1,0 +1,264 @@
+"""`emberline bench`: any editor over any suite, judged or replayed, as one page and one file of figures."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.progress import TaskID
+from rich.table import Table
+
+from benchmarks.judges.judge import JudgeUnavailableError
+from benchmarks.judges.replies import RepliesBusyError
+from benchmarks.suites.catalogue import SUITES, load_suite
+from benchmarks.suites.item import SuiteError
+from benchmarks.suites.outputs import Outputs, find_outputs
+from benchmarks.suites.suite import Suite
+
+FAULTS = (SuiteError, JudgeUnavailableError, RepliesBusyError)
+"""Errors that are the user's to mend: shown as a message, without a traceback."""
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+ANYTHING = click.Path(exists=True, path_type=Path)
+
+
+@click.command()
+@click.option("--suite", "name", required=True, type=click.Choice(list(SUITES)), help="Which benchmark.")
+@click.option("--data", required=True, type=ANYTHING, help="Your copy of the benchmark's official files.")
+@click.option("--images", type=FOLDER, help="Its pictures, where they lie elsewhere.")
+@click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True)
+@click.option(
+    "--outputs", "finished", multiple=True, metavar="[NAME=]DIR", help="Finished outputs of a model."
+)
+@click.option(
+    "--editor", "editors", multiple=True, metavar="[NAME=]SPEC", help="An editor that makes them now."
+)
+@click.option(
+    "--judge",
+    "judge_spec",
+    metavar="SPEC",
+    help="openai:MODEL, gemini:MODEL, vlm:DIR, evaluator:DIR, replay:FILE.",
+)
+@click.option("--judge-url", help="Address of a judge of your own, up to and with /v1 or /v1beta.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(1, 20),
+    default=1,
+    show_default=True,
+    help="Times each question is asked.",
+)
+@click.option(
+    "--parallel", type=click.IntRange(1, 128), default=8, show_default=True, help="Items judged at once."
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the run [default: bench/<suite>-<lang>].",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the figures to this file as well.",
+)
+@click.option("--seed", default=43, show_default=True, help="Of each sample's noise, with its id.")
+@click.option(
+    "--steps", type=click.IntRange(1, 1000), default=40, show_default=True, help="Of an editor's sampler."
+)
+@click.option("--cfg", type=float, help="Guidance scale of an editor [default: its own].")
+@click.option(
+    "--size",
+    type=click.Choice(["model", "source"]),
+    default="model",
+    show_default=True,
+    help="Whose size an editor's outputs have.",
+)
+@click.option(
+    "--shard",
+    default="0/1",
+    show_default=True,
+    metavar="K/N",
+    help="Make every Nth output only, from the Kth; no scores.",
+)
+@click.option(
+    "--tracking-uri",
+    default="sqlite:///mlflow.db",
+    show_default=True,
+    help="MLflow's, for models:/ addresses.",
+)
+@click.option(
+    "--fetch-from",
+    multiple=True,
+    metavar="HOST",
+    help="Host that an editor's service may answer with addresses of.",
+)
+def bench(**options: Any) -> None:
+    """Score image editors on REDEdit, ImgEdit, GEdit, RISEBench, KRIS, TextEditBench, or a suite of yours.
+
+    \b
+    Outputs that exist already, named as the official scripts name them, with or without their folders:
+      emberline bench --suite rededit --lang zh --data rededit_bench --images REDEdit_Bench \\
+        --outputs mine=out/mine --outputs theirs=out/theirs --judge gemini:gemini-3-flash-preview
+
+    \b
+    The same again from the stored replies, asking nobody:
+      emberline bench ... --judge replay:bench/rededit-zh/replies.jsonl --out again
+
+    \b
+    An editor that makes its outputs now: a registered model, a diffusers folder, a service:
+      emberline bench --suite imgedit --data Benchmark/Basic --images Benchmark/images \\
+        --editor models:/emberline-edit@champion --judge openai:gpt-4.1
+
+    Keys are read from OPENAI_API_KEY, GEMINI_API_KEY and EDITOR_API_KEY and stored nowhere. The folder of the
+    run keeps every reply; a run that was stopped goes on where it was, and asks no answered question again.
+    Every figure comes in two readings, official and strict, with the share of samples that have scores, a
+    95 % interval, and the value that it would have if every missing sample were the worst possible.
+
+    \b
+    A suite of your own is a folder with items.jsonl, one object a line:
+      {"id": "1", "task": "text", "instruction": "Add “2nd Edition”", "sources": ["book.png"]}
+    """
+    try:
+        _bench(**options)
+    except FAULTS as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _bench(
+    name: str,
+    data: Path,
+    images: Path | None,
+    lang: str,
+    out: Path | None,
+    json_file: Path | None,
+    **rest: Any,
+) -> None:
+    from benchmarks.evaluate import Settings, evaluate
+
+    suite = load_suite(name, data=data, images=images, lang=lang)
+    folder = out or Path("bench") / f"{name}-{lang}"
+    console = Console(file=sys.stderr)
+    with Bar(console=console, transient=True) as bar:
+        progress = _progress(bar)
+        outputs, made_with = _outputs(suite, folder, progress, **rest)
+        if rest["shard"] != "0/1":
+            click.echo(f"Made this shard's outputs in {folder / 'outputs'}.")
+            return
+        suite, judge = _judge(suite, list(outputs), **rest)
+        result = evaluate(
+            suite,
+            outputs,
+            judge=judge,
+            folder=folder,
+            settings=Settings(repeats=rest["repeats"], parallel=rest["parallel"]),
+            made_with=made_with,
+            progress=progress,
+        )
+    if json_file is not None:
+        text = json.dumps(result.figures, indent=1, ensure_ascii=False, allow_nan=False)
+        json_file.write_text(f"{text}\n", encoding="utf-8")
+    _print(result.figures, Console())
+    click.echo(f"The report is {result.page}.")
+
+
+def _outputs(
+    suite: Suite, folder: Path, progress: Any, *, finished: Sequence[str], editors: Sequence[str], **rest: Any
+) -> tuple[dict[str, Outputs], dict[str, Mapping[str, Any]]]:
+    outputs: dict[str, Outputs] = {}
+    made_with: dict[str, Mapping[str, Any]] = {}
+    for model, place in _named(finished):
+        if not Path(place).is_dir():
+            raise SuiteError(f"--outputs {model}: there is no folder {place}.")
+        outputs[model] = find_outputs(Path(place), suite.items)
+        made_with[model] = {"outputs": place}
+    for model, spec in _named(editors):
+        from benchmarks.editors.choose import Sampling, chosen_editor
+        from benchmarks.runner import run_editor
+
+        sampling = Sampling(rest["seed"], rest["steps"], rest["cfg"], rest["size"])
+        editor = chosen_editor(
+            spec, sampling, tracking_uri=rest["tracking_uri"], fetch_from=rest["fetch_from"]
+        )
+        outputs[model] = run_editor(
+            suite.items,
+            editor,
+            folder=folder / "outputs" / model,
+            batch=1,
+            progress=progress,
+            shard=_shard(rest["shard"]),
+        )
+        made_with[model] = editor.settings
+    return outputs, made_with
+
+
+def _judge(suite: Suite, models: Sequence[str], **rest: Any) -> tuple[Suite, Any]:
+    if rest["judge_spec"] is None:
+        return suite, None
+    from benchmarks.judges.choose import chosen_judge
+    from benchmarks.judges.http import Retries
+
+    return chosen_judge(rest["judge_spec"], suite, url=rest["judge_url"], models=models, retries=Retries())
+
+
+def _named(values: Sequence[str]) -> list[tuple[str, str]]:
+    found = []
+    for value in values:
+        name, equals, place = value.partition("=")
+        found.append(
+            (name, place) if equals else (Path(value.partition("#")[2] or value).name or value, value)
+        )
+    names = [name for name, _ in found]
+    twice = sorted({name for name in names if names.count(name) > 1 or "/" in name or not name})
+    if twice:
+        raise SuiteError(
+            f"Each model needs a name of its own without slashes, as in NAME=DIR; found {twice[0]!r}."
+        )
+    return found
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, of = text.partition("/")
+    if not (number.isdigit() and of.isdigit() and int(number) < int(of)):
+        raise SuiteError(f"--shard {text}: expected K/N with K from 0 to N-1, such as 0/4.")
+    return int(number), int(of)
+
+
+def _progress(bar: Bar) -> Any:
+    tasks: dict[str, TaskID] = {}
+
+    def told(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = bar.add_task(what, total=total)
+        bar.update(tasks[what], completed=done, total=total)
+
+    return told
+
+
+def _print(figures: Mapping[str, Any], console: Console) -> None:
+    table = Table(title=figures["title"], title_justify="left")
+    for column in ("model", "measure", "view", "value", "95 % interval", "scored", "missing as worst"):
+        table.add_column(column, justify="right" if column in ("value", "scored") else "left")
+    for row in figures["figures"]:
+        mark = "" if row["complete"] else " ⚠"
+        table.add_row(
+            row["model"],
+            row["measure"],
+            row["view"],
+            f"{_shown(row['value'])}{mark}",
+            f"{_shown(row['low'])} to {_shown(row['high'])}",
+            f"{row['scored']} of {row['samples']}",
+            _shown(row["missing_as_worst"]),
+        )
+    console.print(table)
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    bench()

@@ -1,0 +1,80 @@
+"""Which editor a word on the command line means."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.judges.http import Retries
+from benchmarks.runner import Editor
+from benchmarks.suites.item import SuiteError
+from models.registry import folder_sha256
+
+KEY = "EDITOR_API_KEY"
+"""Name in the environment of the secret that an editor's service gets; OPENAI_API_KEY where it is not set."""
+
+
+class Sampling(NamedTuple):
+    """How an editor samples, recorded with its outputs."""
+
+    seed: int
+    steps: int
+    cfg: float | None
+    size: str
+
+
+def chosen_editor(spec: str, sampling: Sampling, *, tracking_uri: str, fetch_from: Sequence[str]) -> Editor:
+    """Returns the editor of a specification.
+
+    Args:
+        spec: `models:/<name>@<alias>` of an MLflow registry; `http(s)://<host>/v1#<model>` of a service; or a
+            diffusers folder.
+        sampling: seed, steps, scale, size policy (`source` or `model`).
+        tracking_uri: of MLflow.
+        fetch_from: hosts that a service's pictures may be fetched from.
+
+    Raises:
+        SuiteError: there is no such editor.
+    """
+    if spec.startswith("models:/"):
+        from benchmarks.editors.registered import RegisteredEditor
+
+        return RegisteredEditor(spec, tracking_uri=tracking_uri, seed=sampling.seed, steps=sampling.steps)
+    if spec.startswith(("http://", "https://")):
+        return _endpoint(spec, sampling, fetch_from)
+    folder = Path(spec)
+    if not (folder / "model_index.json").exists():
+        raise SuiteError(
+            f"{spec!r} is no editor. Expected models:/name@alias, https://host/v1#model, or a diffusers "
+            "folder with model_index.json. A folder of finished outputs goes to --outputs."
+        )
+    from benchmarks.editors.pipeline import PipelineEditor
+
+    return PipelineEditor(
+        folder,
+        identity=folder_sha256(folder),
+        seed=sampling.seed,
+        steps=sampling.steps,
+        size="source" if sampling.size == "source" else "model",
+        cfg=sampling.cfg,
+    )
+
+
+def _endpoint(spec: str, sampling: Sampling, fetch_from: Sequence[str]) -> Editor:
+    from benchmarks.editors.endpoint import EndpointEditor
+
+    url, _, model = spec.partition("#")
+    if not model:
+        raise SuiteError(f"{spec!r} names no model. Write {spec}#<model>.")
+    settings: dict[str, str | int | float] = {"num_inference_steps": sampling.steps}
+    if sampling.cfg is not None:
+        settings["true_cfg_scale"] = sampling.cfg
+    return EndpointEditor(
+        model,
+        url=url,
+        key=os.environ.get(KEY) or os.environ.get("OPENAI_API_KEY"),
+        seed=sampling.seed,
+        settings=settings,
+        hosts=fetch_from,
+        retries=Retries(),
+    )

@@ -1,0 +1,205 @@
+"""A benchmark of any suite from outputs to report, without Dagster: judge, measure, average, write."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from benchmarks.demand import demand_of, write_demand
+from benchmarks.gallery import shelves
+from benchmarks.judged import Session, judge_outputs
+from benchmarks.judges.judge import Judge
+from benchmarks.judges.replies import Replies
+from benchmarks.measured import MEASURES, against_truth, measure_outputs
+from benchmarks.protocols.protocol import Measure
+from benchmarks.references import published_references
+from benchmarks.report import Run, ranked, report_figures, write_report
+from benchmarks.report_samples import SampleViews
+from benchmarks.scores import MEASURED, score_table
+from benchmarks.suites.item import SuiteError
+from benchmarks.suites.outputs import Outputs
+from benchmarks.suites.suite import Suite
+from benchmarks.summary import summarise
+from benchmarks.thumbnails import Thumbnails
+
+Progress = Callable[[str, int, int], None]
+
+DEMANDED_PAIRS = 1000
+"""Pairs that the demand file asks for in all, over the weak categories."""
+
+UNUSED_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a run besides suite, outputs and judge.
+
+    Attributes:
+        repeats: how often each question is asked.
+        parallel: items judged at once.
+        seed: of the bootstrap.
+        bootstraps: how many draws.
+    """
+
+    repeats: int = 1
+    parallel: int = 8
+    seed: int = 0
+    bootstraps: int = 1000
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run: where the page is, its figures as in report.json, and who is best."""
+
+    page: Path
+    figures: Mapping[str, Any]
+    table: pl.DataFrame
+    champion: str
+
+
+def evaluate(
+    suite: Suite,
+    outputs: Mapping[str, Outputs],
+    *,
+    judge: Judge | None,
+    folder: Path,
+    settings: Settings,
+    made_with: Mapping[str, Mapping[str, Any]],
+    progress: Progress,
+) -> Result:
+    """Returns the figures of some models over a suite, and writes the report into a folder.
+
+    The folder keeps replies.jsonl and thumbnails, so that a second run asks and decodes nothing again.
+
+    Args:
+        suite: items and protocol.
+        outputs: by model, in reading order.
+        judge: None measures only what needs no judge.
+        folder: of this run.
+        settings: repeats, seeds, parallelism.
+        made_with: model to what decided its outputs, as far as known.
+        progress: told what is done.
+
+    Raises:
+        SuiteError: there is no model.
+        JudgeUnavailableError: the judge answers nothing; replies so far are kept.
+    """
+    if not outputs:
+        raise SuiteError("There is nothing to score. Give --outputs or --editor.")
+    thumbnails = Thumbnails(folder / "thumbnails")
+    session = _session(suite, judge, folder, thumbnails, repeats=settings.repeats)
+    replies = None if session is None else session.replies
+    try:
+        scores, measures = _scored(suite, outputs, session, parallel=settings.parallel, progress=progress)
+        run = _run(suite, outputs, scores, measures, judge=judge, settings=settings, made_with=made_with)
+        progress("write the report", 0, 1)
+        page = write_report(
+            folder,
+            run,
+            SampleViews(
+                items=suite.items,
+                outputs=outputs,
+                measures=measures,
+                scores=scores,
+                thumbnails=thumbnails,
+                replies=replies,
+                shelf_list=shelves(scores, measures[0], run.models),
+            ),
+        )
+        progress("write the report", 1, 1)
+    finally:
+        if replies is not None:
+            replies.close()
+    write_demand(folder / "demand.json", run.extra["demand"])
+    return Result(page, report_figures(run), run.figures, run.champion)
+
+
+def _session(
+    suite: Suite, judge: Judge | None, folder: Path, thumbnails: Thumbnails, *, repeats: int
+) -> Session | None:
+    if judge is None:
+        return None
+    assert suite.protocol is not None, f"{suite.name} has no questions"
+    replies = Replies(folder / "replies.jsonl")
+    return Session(
+        suite=suite.name,
+        protocol=suite.protocol,
+        judge=judge,
+        replies=replies,
+        thumbnails=thumbnails,
+        repeats=repeats,
+    )
+
+
+def _scored(
+    suite: Suite,
+    outputs: Mapping[str, Outputs],
+    session: Session | None,
+    *,
+    parallel: int,
+    progress: Progress,
+) -> tuple[pl.DataFrame, Sequence[Measure]]:
+    if session is None:
+        rows = measure_outputs(suite.items, outputs, against_truth, MEASURES)
+        return score_table(rows), _first_is_told(rows)
+    scores = judge_outputs(suite, outputs, session, parallel=parallel, progress=progress)
+    return scores, session.protocol.measures
+
+
+def _first_is_told(rows: Sequence[Mapping[str, Any]]) -> Sequence[Measure]:
+    """Returns the measures with the nearness to a truth first, where a truth is known."""
+    told = {row["measure"] for row in rows if row["state"] == "ok"}
+    return MEASURES[::-1] if "psnr" in told else MEASURES[:1]
+
+
+def _run(
+    suite: Suite,
+    outputs: Mapping[str, Outputs],
+    scores: pl.DataFrame,
+    measures: Sequence[Measure],
+    *,
+    judge: Judge | None,
+    settings: Settings,
+    made_with: Mapping[str, Mapping[str, Any]],
+) -> Run:
+    figures, tasks = summarise(scores, measures, seed=settings.seed, bootstraps=settings.bootstraps)
+    view = "official" if judge is not None else MEASURED
+    order = ranked(figures, measures[0], view)
+    return Run(
+        title=suite.title,
+        intro=f"{len(order)} model{'s' if len(order) > 1 else ''}, best first: {', '.join(order)}.",
+        suite=suite,
+        models=order,
+        champion=order[0],
+        measures=measures,
+        scores=scores,
+        figures=figures,
+        tasks=tasks,
+        references=published_references(suite),
+        settings=made_with,
+        judge=None if judge is None else judge.identity,
+        problems=_output_problems(outputs),
+        extra={
+            "demand": demand_of(tasks, scores, measures[0], order[0], pairs=DEMANDED_PAIRS),
+            "seed": settings.seed,
+            "bootstraps": settings.bootstraps,
+            "repeats": settings.repeats,
+        },
+    )
+
+
+def _output_problems(outputs: Mapping[str, Outputs]) -> list[str]:
+    """Returns what is odd about the files of the models; samples without an output are rows of their own."""
+    told = []
+    for model, found in outputs.items():
+        told += [
+            f"{model}, {sample_id}: {problem}"
+            for sample_id, problem in found.problems.items()
+            if sample_id in found.paths
+        ]
+        if found.unused:
+            names = ", ".join(found.unused[:UNUSED_SHOWN])
+            told.append(f"{model}: {len(found.unused)} files belong to no sample of the suite: {names}")
+    return told

@@ -1,0 +1,136 @@
+"""A vision-language model in this process as a judge: weights from a folder, nothing fetched."""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    Qwen2VLImageProcessorPil,
+)
+
+from benchmarks.judges.judge import Answer, Request
+from benchmarks.parsing.reading import State
+from benchmarks.protocols.protocol import Say
+from models.pixels import UnreadableImageError
+
+FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+"""Model types whose prompt is built here. Their own processors need torchvision for videos nobody sends."""
+
+IMAGE = "<|image_pad|>"
+BEFORE, AFTER = "<|vision_start|>", "<|vision_end|>"
+DEFAULT_TOKENS = 512
+
+
+class VlmJudge:
+    """A Qwen vision-language model that judges, one question at a time."""
+
+    def __init__(self, folder: Path, parameters: Mapping[str, Any]) -> None:
+        """Loads the model onto a GPU where there is one.
+
+        Args:
+            folder: of a Hugging Face checkpoint with safetensors weights.
+            parameters: max_tokens, temperature (0 is greedy), top_p, seed.
+
+        Raises:
+            ValueError: the folder holds another family of models.
+        """
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if config.model_type not in FAMILIES:
+            raise ValueError(
+                f"{folder} holds a {config.model_type}; a judge is one of {', '.join(FAMILIES)}."
+            )
+        cuda = torch.cuda.is_available()
+        self._device = "cuda" if cuda else "cpu"
+        model: Any = AutoModelForImageTextToText.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.bfloat16 if cuda else torch.float32,
+        )
+        self._model: Any = model.to(self._device).eval()
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self._processor: Any = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
+        self._pad = self._tokenizer.convert_tokens_to_ids(IMAGE)
+        self._parameters = dict(parameters)
+        self._lock = Lock()
+        self.identity = {
+            "judge": "vlm",
+            "model": config.model_type,
+            "config_sha256": hashlib.sha256(config.to_json_string().encode()).hexdigest(),
+            "weights_sha256": _weights_digest(folder),
+            **self._parameters,
+        }
+
+    def ask(self, request: Request) -> Answer:
+        """Returns what the model says. Sampling is seeded by the question, so equal questions agree."""
+        try:
+            pictures = [sent.data for sent in request.pictures if sent is not None]
+        except UnreadableImageError as error:
+            return Answer(State.API_FAILED, note=f"the picture cannot be shown: {error}")
+        inputs = self.inputs(request, [Image.open(io.BytesIO(data)).convert("RGB") for data in pictures])
+        with self._lock, torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(self._parameters.get("seed", 0)) + request.repeat)
+            tokens = self._model.generate(**inputs, **self._sampling())
+        reply = self._tokenizer.decode(tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        return Answer(State.OK, reply=reply, raw=json.dumps({"tokens": int(tokens.shape[1])}))
+
+    def inputs(self, request: Request, pictures: list[Image.Image]) -> dict[str, torch.Tensor]:
+        """Returns the model's inputs: tokens, one a merged patch of a picture, pixels, and the tokens' types.
+
+        Without the types the model falls back to one-dimensional positions, and sees pictures as noise, or
+        stops, depending on its family (huggingface/diffusers#14194).
+        """
+        seen = self._processor(images=pictures, return_tensors="pt") if pictures else {}
+        merged = self._processor.merge_size**2
+        counts = [int(grid.prod()) // merged for grid in seen.get("image_grid_thw", [])]
+        ids = self._tokenizer(self._text(request, counts), return_tensors="pt", add_special_tokens=False)
+        tokens = ids["input_ids"]
+        inputs = {
+            "input_ids": tokens,
+            "attention_mask": torch.ones_like(tokens),
+            "mm_token_type_ids": (tokens == self._pad).int(),
+            **seen,
+        }
+        return {name: value.to(self._device) for name, value in inputs.items()}
+
+    def _text(self, request: Request, counts: list[int]) -> str:
+        # The chat format of all three families; a checkpoint's own template says the same around the parts.
+        waiting = iter(counts)
+        said = "".join(
+            part.text if isinstance(part, Say) else f"{BEFORE}{IMAGE * next(waiting)}{AFTER}"
+            for part in request.question.parts
+        )
+        system = request.question.system or "You are a helpful assistant."
+        return (
+            f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{said}<|im_end|>\n"
+            "<|im_start|>assistant\n"
+        )
+
+    def _sampling(self) -> dict[str, Any]:
+        temperature = float(self._parameters.get("temperature", 0.0))
+        sampling: dict[str, Any] = {
+            "max_new_tokens": int(self._parameters.get("max_tokens", DEFAULT_TOKENS)),
+            "do_sample": temperature > 0,
+            "eos_token_id": self._tokenizer.convert_tokens_to_ids("<|im_end|>"),
+            "pad_token_id": self._pad,
+        }
+        if temperature > 0:
+            sampling |= {"temperature": temperature, "top_p": float(self._parameters.get("top_p", 1.0))}
+        return sampling
+
+
+def _weights_digest(folder: Path) -> str:
+    total = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as stream:
+            total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()
