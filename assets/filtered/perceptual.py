@@ -1,0 +1,160 @@
+"""Perceptual quality without a reference: how natural an image's statistics are (report 2.2.4)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import gamma
+from typing import Any
+
+import cv2
+import numpy as np
+import polars as pl
+
+from assets.engine.measure import Measure, each, read_measures
+from assets.lake.lake import Lake
+
+WINDOW = (7, 7)
+WINDOW_SIGMA = 7 / 6
+SCALES = 2
+MIN_SIDE = 32
+NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
+"""Rows and columns to the neighbour whose product with a pixel is fitted: across, down and both diagonals."""
+
+SHAPES = np.arange(0.2, 10.0, 0.001)
+MIN_IMAGES = 40
+"""Fewer pristine images do not fix the covariance of 36 features, even shrunk."""
+
+SHRINKAGE = 0.1
+
+
+@dataclass(frozen=True)
+class Pristine:
+    """The Gaussian of natural images' features: their mean (36,) and inverse covariance (36, 36)."""
+
+    mean: np.ndarray
+    precision: np.ndarray
+
+
+def measure_perceptual(image: np.ndarray) -> Mapping[str, Any]:
+    """Returns `features`, the 36 natural scene statistics of NIQE, of an (H, W, 3) image; null if it is tiny.
+
+    At two scales the luma is normalized by its local mean and contrast, and the shape of its histogram and
+    of its products with four neighbours is fitted (Mittal, Soundararajan and Bovik, IEEE SPL 20, 2013).
+    """
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    if min(luma.shape) < MIN_SIDE * 2 ** (SCALES - 1):
+        return {"features": None}
+    features: list[float] = []
+    for _ in range(SCALES):
+        features += _scale_features(_normalized(luma))
+        luma = cv2.resize(luma, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return {"features": features}
+
+
+def image_quality(lake: Lake, shards: Sequence[str], pristine_ids: Collection[str]) -> pl.DataFrame:
+    """Returns `id` and `quality` of each image of some measured shards: minus its distance, higher is better.
+
+    The quality is null where the image is tiny, and for all images where too few pristine ones are given.
+
+    Args:
+        lake: holds the measure `perceptual` of the shards.
+        shards: whose images are judged; those of the pristine images among them.
+        pristine_ids: images that the others are compared with, for example those that all filters keep.
+    """
+    measured = read_measures(lake, [PERCEPTUAL], shards).rename({"perceptual.features": "features"})
+    known = measured.drop_nulls("features")
+    chosen = known.filter(pl.col("id").is_in(sorted(pristine_ids)))["features"].to_list()
+    if len(chosen) < MIN_IMAGES:
+        return measured.select("id", quality=pl.lit(None, pl.Float64))
+    pristine = fit_pristine(np.array(chosen))
+    distances = unnaturalness(np.array(known["features"].to_list()), pristine)
+    judged = known.select("id", quality=pl.Series(-distances, dtype=pl.Float64))
+    return measured.select("id").join(judged, on="id", how="left").sort("id")
+
+
+def fit_pristine(features: np.ndarray) -> Pristine:
+    """Returns the Gaussian of pristine images' features (N, 36).
+
+    The covariance is shrunk by a tenth towards its diagonal, so that it can be inverted for few images.
+
+    Raises:
+        ValueError: fewer than 40 images.
+    """
+    if len(features) < MIN_IMAGES:
+        raise ValueError(f"{len(features)} pristine images are too few; give {MIN_IMAGES} or more.")
+    covariance = np.cov(features, rowvar=False)
+    diagonal = np.diag(np.diag(covariance) + 1e-9)
+    shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * diagonal
+    return Pristine(features.mean(axis=0), np.linalg.inv(shrunk))
+
+
+def unnaturalness(features: np.ndarray, pristine: Pristine) -> np.ndarray:
+    """Returns the Mahalanobis distance of each image's features (N, 36) from natural ones, (N,), 0 or more.
+
+    It is NIQE's distance with the whole image as its only patch.
+    """
+    apart = features - pristine.mean
+    return np.sqrt(np.maximum(np.einsum("ni,ij,nj->n", apart, pristine.precision, apart), 0))
+
+
+def fit_generalized_gaussian(values: np.ndarray) -> tuple[float, float]:
+    """Returns shape and variance of a zero-mean generalized Gaussian: shape 2 is normal, 1 is Laplacian."""
+    variance = float(np.mean(values**2)) + 1e-12
+    ratio = float(np.mean(np.abs(values))) ** 2 / variance
+    return _shape_of(ratio), variance
+
+
+def fit_asymmetric_gaussian(values: np.ndarray) -> tuple[float, float, float, float]:
+    """Returns shape, mean, and variances of the left and right half of an asymmetric generalized Gaussian.
+
+    By moments, after Lasmar, Stitou and Berthoumieu (ICIP 2009).
+    """
+    left = _half_deviation(values[values < 0])
+    right = _half_deviation(values[values > 0])
+    skew = left / right
+    ratio = float(np.mean(np.abs(values))) ** 2 / (float(np.mean(values**2)) + 1e-12)
+    shape = _shape_of(ratio * (skew**3 + 1) * (skew + 1) / (skew**2 + 1) ** 2)
+    mean = (right - left) * gamma(2 / shape) / np.sqrt(gamma(1 / shape) * gamma(3 / shape))
+    return shape, float(mean), left**2, right**2
+
+
+def _scale_features(normalized: np.ndarray) -> list[float]:
+    features = list(fit_generalized_gaussian(normalized))
+    height, width = normalized.shape
+    for down, across in NEIGHBOURS:
+        first = normalized[: height - down, max(0, -across) : width - max(0, across)]
+        second = normalized[down:, max(0, across) : width + min(0, across)]
+        features += fit_asymmetric_gaussian(first * second)
+    return features
+
+
+def _normalized(luma: np.ndarray) -> np.ndarray:
+    """Returns the luma less its local mean, over its local deviation plus one level."""
+    mean = cv2.GaussianBlur(luma, WINDOW, WINDOW_SIGMA)
+    variance = cv2.GaussianBlur(luma * luma, WINDOW, WINDOW_SIGMA) - mean * mean
+    return (luma - mean) / (np.sqrt(np.maximum(variance, 0)) + 1)
+
+
+def _half_deviation(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2))) + 1e-6 if values.size else 1e-6
+
+
+def _shape_of(ratio: float) -> float:
+    """Returns the shape whose squared mean magnitude over variance is the ratio."""
+    ratios = _shape_ratios()
+    return float(SHAPES[min(int(np.searchsorted(ratios, ratio)), len(SHAPES) - 1)])
+
+
+@cache
+def _shape_ratios() -> np.ndarray:
+    """Returns the ratio of each of `SHAPES`, ascending."""
+    return np.array([gamma(2 / s) ** 2 / (gamma(1 / s) * gamma(3 / s)) for s in SHAPES])
+
+
+PERCEPTUAL = Measure(
+    name="perceptual",
+    version="1",
+    long_side=384,
+    columns={"features": pl.List(pl.Float64())},
+    run=each(measure_perceptual),
+)

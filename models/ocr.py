@@ -1,0 +1,91 @@
+"""Text in pictures: the PP-OCR detector and recognizer that travel in RapidOCR's wheel (Apache-2.0)."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+STRIDE = 32
+"""The detector takes sides that are multiples of this."""
+
+UPRIGHT_RATIO = 1.5
+"""Height over width from which a line is taken to run from top to bottom, and is turned to be read."""
+
+
+class TextLine(NamedTuple):
+    """One line of text: what it says, how sure that is (0 to 1), and its corners, (4, 2) pixels, from the
+    start of the line clockwise."""
+
+    text: str
+    confidence: float
+    corners: np.ndarray
+
+
+def read_lines(image: np.ndarray, *, side: int) -> list[TextLine]:
+    """Returns the lines of text in an (H, W, 3) uint8 image, from top to bottom.
+
+    They are looked for at `side` pixels of the longer side, to which a smaller image is enlarged, and read
+    from the image itself. At 256 that takes 20 ms on one thread, and 10 ms for each line.
+
+    Args:
+        image: canonical pixels.
+        side: of the copy that is searched; lines below 4 % of it are missed.
+    """
+    lines = []
+    for corners in _detected(image, side):
+        read = _engine()(_cut(image, corners)[..., ::-1], use_det=False, use_cls=False, use_rec=True)
+        if read.txts and read.txts[0].strip():
+            lines.append(TextLine(read.txts[0].strip(), float(read.scores[0]), corners))
+    return lines
+
+
+def _detected(image: np.ndarray, side: int) -> list[np.ndarray]:
+    """Returns the corners of each line, (4, 2) float32."""
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    size = [max(STRIDE, round(length * scale / STRIDE) * STRIDE) for length in (width, height)]
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    copy = cv2.resize(image, size, interpolation=interpolation)
+    found = _engine()(copy[..., ::-1], use_det=True, use_cls=False, use_rec=False)
+    stretch = np.array([width / size[0], height / size[1]], np.float32)
+    boxes = [] if found.boxes is None else found.boxes
+    return [np.asarray(box, np.float32) * stretch for box in boxes]
+
+
+def _cut(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Returns the line as an upright picture of its own."""
+    sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
+    width, height = (
+        max(1, round(float(max(sides[0], sides[2])))),
+        max(1, round(float(max(sides[1], sides[3])))),
+    )
+    box = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+    transform = cv2.getPerspectiveTransform(corners, box)
+    cut = cv2.warpPerspective(
+        image, transform, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.ascontiguousarray(np.rot90(cut)) if height >= UPRIGHT_RATIO * width else cut
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Callable[..., Any]:
+    """Returns RapidOCR on one thread, its models taken from the wheel by path, so that none is fetched."""
+    from pathlib import Path
+
+    import rapidocr
+
+    models = Path(rapidocr.__file__).parent / "models"
+    return rapidocr.RapidOCR(
+        params={
+            "Global.log_level": "error",
+            "Global.use_preprocess_img": False,
+            "Det.model_path": str(models / "PP-OCRv6_det_small.onnx"),
+            "Det.limit_type": "max",
+            "Det.limit_side_len": 4096,
+            "Rec.model_path": str(models / "PP-OCRv6_rec_small.onnx"),
+            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+        }
+    )
