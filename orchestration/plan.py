@@ -8,6 +8,7 @@ import dagster as dg
 from rich.console import Console
 from rich.table import Table
 
+from assets.cached.config import StageName
 from assets.lake.lake import Lake
 from assets.lake.steps import MissingInputError, finished, read_manifest, read_manifests
 from assets.materialize import PARTITIONED, step_of
@@ -123,10 +124,10 @@ def _where(profile: Profile, asset: str) -> str:
     return "this process"
 
 
-def _stage_needs(profile: Profile, stage: str) -> Iterator[str]:
+def _stage_needs(profile: Profile, stage: StageName) -> Iterator[str]:
     config = getattr(profile.training, stage)
     samples = config.batch_size * profile.training.trainer.ranks
-    yield f"{config.steps:,} steps of {samples} samples at {profile.mixtures.side} px"
+    yield f"{config.steps:,} steps of {samples} samples at {profile.mixtures.stages[stage].side} px"
 
 
 def _text_encoder(profile: Profile) -> str:

@@ -15,12 +15,15 @@ from assets.filtered.config import FilteredConfig
 from assets.longtail.config import LongtailConfig
 from assets.postfiltered.config import PostfilteredConfig
 from assets.synthesized.config import SynthesizedConfig
-from assets.training.config import TrainingConfig
+from assets.training.config import STAGES, TrainingConfig
 from benchmarks.config import BenchConfig
 from models.backends import BackendsConfig
 from orchestration.profile_errors import ProfileError, describe
 from trainers.descriptor_config import DescriptorTrainingConfig
 from trainers.evaluator_config import EvaluatorTrainingConfig
+
+TEXT_DIMENSION = 384
+"""Channels of a token state of all-MiniLM-L6-v2, the one text encoder that there is a backend for."""
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 
@@ -62,6 +65,25 @@ class Profile(BaseModel, frozen=True, extra="forbid"):
     training: TrainingConfig
     bench: BenchConfig
     tracking: TrackingServerConfig
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        missing = [stage for stage in STAGES if stage not in self.mixtures.stages]
+        if missing:
+            raise ValueError(f"mixtures.stages has no {missing[0]}. Add what this stage is given.")
+        editor = self.training.trainer.editor
+        made = self.encode.codec_channels
+        if editor.latent_channels != made:
+            raise ValueError(
+                f"training.trainer.editor.latent_channels is {editor.latent_channels}, but encode.codec_channels "
+                f"is {made}. Write the same number for both."
+            )
+        if editor.text_dim != TEXT_DIMENSION:
+            raise ValueError(
+                f"training.trainer.editor.text_dim is {editor.text_dim}, but all-MiniLM-L6-v2 gives "
+                f"{TEXT_DIMENSION} channels. Write {TEXT_DIMENSION}."
+            )
+        return self
 
     @model_validator(mode="after")
     def _demo_corpus_is_read(self) -> Self:

@@ -33,6 +33,7 @@ class OriginShares(BaseModel, frozen=True, extra="forbid"):
 class StageMixture(BaseModel, frozen=True, extra="forbid"):
     """What one training stage is given, in relative shares; those of absent things fall to the rest."""
 
+    side: int = Field(gt=0, multiple_of=16, description="pixels; images are cropped to a square of this side")
     captions: CaptionShares
     tasks: TaskShares
     origins: OriginShares
@@ -41,7 +42,6 @@ class StageMixture(BaseModel, frozen=True, extra="forbid"):
 class MixturesConfig(BaseModel, frozen=True, extra="forbid"):
     """The mixtures of all stages."""
 
-    side: int = Field(gt=0, multiple_of=16, description="pixels; images are cropped to a square of this side")
     languages: tuple[Lang, ...] = Field(min_length=1, description="of texts; the text encoder must read them")
     long_text_words: int = Field(ge=1, description="texts of more words are batched apart, to save padding")
     stages: dict[StageName, StageMixture]

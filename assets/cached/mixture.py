@@ -39,16 +39,16 @@ def build_mixtures(lake: Lake, config: MixturesConfig, progress: Progress) -> St
     )
     check_groups(samples)
     texts = lake.read_tables(TEXT_FOLDER, TEXTS).filter(pl.col("lang").is_in(config.languages))
-    rows = sample_texts(samples, texts, config)
     files, counts = [], {}
     for stage, shares in tracked(
         sorted(config.stages.items()), len(config.stages), "building mixtures", progress
     ):
+        rows = sample_texts(samples, texts, side=shares.side, long_text_words=config.long_text_words)
         mixture = mix(rows, shares)
         files.append(mixture_path(stage))
         lake.write_table(mixture_path(stage), mixture, MIXTURE)
         counts[stage] = {"rows": len(mixture), "samples": mixture["sample_id"].n_unique()}
-    without = samples.join(rows, on="sample_id", how="anti")
+    without = samples.join(texts, on="sample_id", how="anti")
     facts = {"stages": counts, "samples": len(samples), "samples_without_text": len(without)}
     return StepOutput(tuple(files), sum(count["rows"] for count in counts.values()), facts)
 
@@ -82,12 +82,14 @@ def check_groups(samples: pl.DataFrame) -> None:
         )
 
 
-def sample_texts(samples: pl.DataFrame, texts: pl.DataFrame, config: MixturesConfig) -> pl.DataFrame:
+def sample_texts(
+    samples: pl.DataFrame, texts: pl.DataFrame, *, side: int, long_text_words: int
+) -> pl.DataFrame:
     """Returns one row a (sample, text): MIXTURE without `weight`, with `origin` and `caption_class`."""
     references = pl.col("source_ids").list.len().cast(pl.String)
     words = pl.col("text").str.split(" ").list.len()
-    shape = f"@{config.side}x{config.side}"
-    length = pl.when(words > config.long_text_words).then(pl.lit("long")).otherwise(pl.lit("short"))
+    shape = f"@{side}x{side}"
+    length = pl.when(words > long_text_words).then(pl.lit("long")).otherwise(pl.lit("short"))
     joined = samples.join(texts.unique("text_id", keep="first"), on="sample_id", how="inner")
     return joined.select(
         "sample_id",

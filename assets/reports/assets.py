@@ -71,7 +71,7 @@ def bench_report(
         lambda: run_bench(
             lake,
             bench,
-            side=mixtures.side,
+            side=mixtures.stages[STAGES[-1]].side,
             tracking=tracking,
             text_encoder=backends.text_encoder,
             progress=progress,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.cached.config import MixturesConfig
+from assets.cached.config import MixturesConfig, StageName
 from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.steps import StepOutput, git_commit
@@ -26,7 +26,7 @@ DESCRIPTIONS = {
 RESOURCES = {"lake", "progress", "launcher", "tracking", "trainer", "mixtures", "backends"}
 
 
-def training_stage(stage: str) -> dg.AssetsDefinition:
+def training_stage(stage: StageName) -> dg.AssetsDefinition:
     """Returns the asset of a stage: trains on the profile's ranks through Pipes, registers what came out."""
     before = STAGES[: STAGES.index(stage)][-1:]
 
@@ -60,7 +60,7 @@ def training_stage(stage: str) -> dg.AssetsDefinition:
             output = train_stage(run, trainer.ranks, launch, progress)
             progress(f"registering {stage}", 0, 1)
             version = register_stage(
-                lake, run, output.facts, text_encoder=backends.text_encoder, side=mixtures.side, tags=tags
+                lake, run, output.facts, text_encoder=backends.text_encoder, side=mixtures.stages[stage].side, tags=tags
             )
             return StepOutput(output.files, output.rows, {**output.facts, "version": version})
 

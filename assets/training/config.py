@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, Field
 
+from assets.cached.config import StageName
 from models.editor_config import EditorConfig
 from trainers.config import CtConfig, DpoConfig, NftConfig, PretrainConfig, SftConfig
 
-STAGES = ("pretrain", "ct", "sft", "dpo", "nft")
+STAGES: tuple[StageName, ...] = ("pretrain", "ct", "sft", "dpo", "nft")
 """In the order in which each starts from the checkpoint of the one before."""
 
 

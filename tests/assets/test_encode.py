@@ -16,7 +16,6 @@ from models.seeding import numpy_generator
 from trainers.cache import MIXTURE, TensorCache
 
 CONFIG = EncodeConfig(
-    text_encoder=None,
     codec_patch=8,
     codec_channels=4,
     codec_images=100,
@@ -107,7 +106,7 @@ def snapshot(lake):
 
 def test_everything_that_the_mixtures_name_is_in_the_caches(lake, encoder):
     rows, words = write_lake(lake)
-    output = encode_cache(lake, CONFIG, silent)
+    output = encode_cache(lake, CONFIG, None, silent)
     texts, latents = caches(lake)
     for row in rows:
         assert latents.get(row["target_key"]).shape == (4, 2, 2)
@@ -124,14 +123,14 @@ def test_everything_that_the_mixtures_name_is_in_the_caches(lake, encoder):
 
 def test_equal_texts_are_encoded_and_stored_once(lake, encoder):
     write_lake(lake)
-    output = encode_cache(lake, CONFIG, silent)
+    output = encode_cache(lake, CONFIG, None, silent)
     assert output.facts["texts"] == 4
     assert len(encoder.seen) == len(set(encoder.seen)) == 4
 
 
 def test_latents_are_those_of_the_cropped_picture(lake, encoder):
     rows, _ = write_lake(lake)
-    encode_cache(lake, CONFIG, silent)
+    encode_cache(lake, CONFIG, None, silent)
     codec = PatchCodec.from_pretrained(str(lake.local_path("models/codec")))
     # Scaled to 16 x 19, of which the middle 16 columns are kept; a picture of one colour shows the range.
     assert codec.decode(caches(lake)[1].get(rows[3]["target_key"])[None]).abs().max() < 1.5
@@ -142,7 +141,7 @@ def test_latents_are_those_of_the_cropped_picture(lake, encoder):
     mixture = lake.read_table("mixtures/sft.parquet")
     extra = mixture[:1].with_columns(target_key=pl.lit(key), split=pl.lit("heldout"))
     lake.write_table("mixtures/sft.parquet", pl.concat([mixture, extra]), MIXTURE)
-    encode_cache(lake, CONFIG, silent)
+    encode_cache(lake, CONFIG, None, silent)
     np.testing.assert_allclose(caches(lake)[1].get(key), codec.encode(flat)[0], atol=1e-4)
 
 
@@ -155,17 +154,17 @@ def test_held_out_pictures_have_no_part_in_the_codec(lake, encoder, monkeypatch)
         encoding, "fit_codec", lambda images, **sizes: fitted.extend(images) or fit(images, **sizes)
     )
     write_lake(lake)
-    encode_cache(lake, CONFIG, silent)
+    encode_cache(lake, CONFIG, None, silent)
     assert len(fitted) == 8
 
 
 def test_a_second_run_encodes_nothing(lake, encoder, monkeypatch):
     write_lake(lake)
-    encode_cache(lake, CONFIG, silent)
+    encode_cache(lake, CONFIG, None, silent)
     before = snapshot(lake)
     monkeypatch.setattr(encode, "write_tensors", None)
     encoder.seen.clear()
-    encode_cache(lake, CONFIG, silent)
+    encode_cache(lake, CONFIG, None, silent)
     assert encoder.seen == []
     assert snapshot(lake) == before
 
@@ -176,7 +175,7 @@ def test_a_killed_run_keeps_its_shards_and_ends_like_an_undisturbed_one(
 ):
     undisturbed = type(lake)(str(tmp_path / "other"))
     write_lake(undisturbed)
-    encode_cache(undisturbed, CONFIG, silent)
+    encode_cache(undisturbed, CONFIG, None, silent)
     write_lake(lake)
     written = []
     write = encode.write_tensors
@@ -189,28 +188,28 @@ def test_a_killed_run_keeps_its_shards_and_ends_like_an_undisturbed_one(
 
     monkeypatch.setattr(encode, "write_tensors", write_until_killed)
     with pytest.raises(KeyboardInterrupt):
-        encode_cache(lake, CONFIG, silent)
+        encode_cache(lake, CONFIG, None, silent)
     again = []
     monkeypatch.setattr(
         encode,
         "write_tensors",
         lambda folder, tensors, *, shard: again.append(shard) or write(folder, tensors, shard=shard),
     )
-    encode_cache(lake, CONFIG, silent)
+    encode_cache(lake, CONFIG, None, silent)
     assert not set(written) & set(again), "a finished shard was encoded again"
     assert snapshot(lake) == snapshot(undisturbed)
 
 
 def test_new_rows_add_shards_and_leave_the_old_ones(lake, encoder):
     write_lake(lake, pictures=10)
-    encode_cache(lake, CONFIG.model_copy(update={"codec_images": 1}), silent)
+    encode_cache(lake, CONFIG.model_copy(update={"codec_images": 1}), None, silent)
     before = snapshot(lake)
     mixture = lake.read_table("mixtures/sft.parquet")
     stored = StoredImage(encode_png(picture(77)), "p.png", "c", "cc0")
     write_image_shard(lake, "images/c/shard-000.parquet", [stored])
     extra = mixture[:1].with_columns(target_key=pl.lit(f"{stored.image_id}@16x16"), split=pl.lit("heldout"))
     lake.write_table("mixtures/sft.parquet", pl.concat([mixture, extra]), MIXTURE)
-    encode_cache(lake, CONFIG.model_copy(update={"codec_images": 1}), silent)
+    encode_cache(lake, CONFIG.model_copy(update={"codec_images": 1}), None, silent)
     after = snapshot(lake)
     kept = {path for path in before if path.endswith(".safetensors")}
     assert all(after[path] == before[path] for path in kept)
@@ -219,9 +218,9 @@ def test_new_rows_add_shards_and_leave_the_old_ones(lake, encoder):
 
 def test_a_codec_of_another_corpus_replaces_all_latents(lake, encoder):
     write_lake(lake)
-    encode_cache(lake, CONFIG, silent)
+    encode_cache(lake, CONFIG, None, silent)
     before = snapshot(lake)
-    encode_cache(lake, CONFIG.model_copy(update={"codec_channels": 6}), silent)
+    encode_cache(lake, CONFIG.model_copy(update={"codec_channels": 6}), None, silent)
     rows = lake.read_table("mixtures/sft.parquet")
     assert caches(lake)[1].get(rows["target_key"][0]).shape == (6, 2, 2)
     texts = [path for path in before if path.startswith("cache/text")]
@@ -230,9 +229,9 @@ def test_a_codec_of_another_corpus_replaces_all_latents(lake, encoder):
 
 def test_what_no_mixture_names_any_more_is_deleted(lake, encoder):
     write_lake(lake)
-    encode_cache(lake, CONFIG, silent)
+    encode_cache(lake, CONFIG, None, silent)
     lake.write_bytes("cache/latents/stray.safetensors", b"left by a killed run")
-    encode_cache(lake, CONFIG, silent)
+    encode_cache(lake, CONFIG, None, silent)
     assert not lake.exists("cache/latents/stray.safetensors")
 
 
@@ -241,4 +240,4 @@ def test_a_language_that_the_encoder_does_not_read_is_an_error(lake, encoder):
     chinese = pl.DataFrame([{**word, "lang": "zh"} for word in words], schema=dict(TEXTS))
     lake.write_table("texts/raw/b.parquet", chinese, TEXTS)
     with pytest.raises(UnreadLanguageError, match="zh"):
-        encode_cache(lake, CONFIG, silent)
+        encode_cache(lake, CONFIG, None, silent)

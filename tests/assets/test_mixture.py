@@ -56,6 +56,7 @@ def texts_of(*rows):
 
 def shares(**changes):
     parts = {
+        "side": 64,
         "captions": {"original": 0.5, "structured": 0.3, "instructive": 0.2},
         "tasks": {"t2i": 0.25, "i2i": 0.75},
         "origins": {"collected": 1.0, "synthesized": 1.0},
@@ -64,7 +65,7 @@ def shares(**changes):
 
 
 def config(**changes):
-    parts = {"side": 64, "languages": ("en",), "long_text_words": 10, "stages": {"sft": shares()}}
+    parts = {"languages": ("en",), "long_text_words": 10, "stages": {"sft": shares()}}
     return MixturesConfig.model_validate(parts | changes)
 
 
@@ -88,7 +89,7 @@ def corpus():
 
 def test_a_row_has_the_keys_of_the_cache():
     samples = samples_of(sample("e1", sources=("b", "a")))
-    (row,) = sample_texts(samples, texts_of(text("e1", "concise")), config()).to_dicts()
+    (row,) = sample_texts(samples, texts_of(text("e1", "concise")), side=64, long_text_words=10).to_dicts()
     assert row["text_key"] == "e1-concise-en"
     assert row["target_key"] == "target-e1@64x64"
     assert row["source_keys"] == ["b@64x64", "a@64x64"], "references keep the order of the prompt"
@@ -97,7 +98,7 @@ def test_a_row_has_the_keys_of_the_cache():
 
 def test_long_texts_have_buckets_of_their_own():
     texts = texts_of(text("e1", "concise", words=10), text("e1", "detailed", words=11))
-    rows = sample_texts(samples_of(sample("e1")), texts, config())
+    rows = sample_texts(samples_of(sample("e1")), texts, side=64, long_text_words=10)
     assert dict(rows.select("text_kind", "bucket").iter_rows()) == {
         "concise": "i2i|1|64x64|short",
         "detailed": "i2i|1|64x64|long",
@@ -106,7 +107,7 @@ def test_long_texts_have_buckets_of_their_own():
 
 def test_tasks_and_origins_have_their_shares_whatever_their_numbers():
     samples, texts = corpus()
-    rows = sample_texts(samples, texts.filter(pl.col("lang") == "en"), config())
+    rows = sample_texts(samples, texts.filter(pl.col("lang") == "en"), side=64, long_text_words=10)
     train = mix(rows, shares()).filter(pl.col("split") == "train")
     by_task = dict(train.group_by("task").agg(pl.col("weight").sum()).iter_rows())
     assert by_task["t2i"] == pytest.approx(0.25)
@@ -120,7 +121,7 @@ def test_tasks_and_origins_have_their_shares_whatever_their_numbers():
 
 def test_captions_have_their_shares_within_a_sample():
     samples, texts = corpus()
-    rows = sample_texts(samples, texts.filter(pl.col("lang") == "en"), config())
+    rows = sample_texts(samples, texts.filter(pl.col("lang") == "en"), side=64, long_text_words=10)
     mixture = mix(rows, shares())
     picture = mixture.filter(pl.col("sample_id") == "t1")
     weights = dict(picture.select("text_kind", "weight").iter_rows())
@@ -135,7 +136,7 @@ def test_captions_have_their_shares_within_a_sample():
 def test_samples_of_a_kind_weigh_alike_however_many_texts_they_have():
     samples, texts = corpus()
     fewer = texts.filter((pl.col("lang") == "en") & ~pl.col("text_id").is_in(["e1-detailed-en"]))
-    mixture = mix(sample_texts(samples, fewer, config()), shares())
+    mixture = mix(sample_texts(samples, fewer, side=64, long_text_words=10), shares())
     edits = mixture.filter((pl.col("task") == "i2i") & (pl.col("split") == "train"))
     per_sample = edits.group_by("sample_id").agg(pl.col("weight").sum())["weight"]
     assert per_sample.to_list() == pytest.approx([0.75 / 4] * 4)
@@ -143,17 +144,19 @@ def test_samples_of_a_kind_weigh_alike_however_many_texts_they_have():
 
 def test_each_split_sums_to_one():
     samples, texts = corpus()
-    mixture = mix(sample_texts(samples, texts, config()), shares())
+    mixture = mix(sample_texts(samples, texts, side=64, long_text_words=10), shares())
     for _, rows in mixture.group_by("split"):
         assert rows["weight"].sum() == pytest.approx(1)
 
 
 def test_a_share_of_nothing_draws_nothing():
     samples, texts = corpus()
-    mixture = mix(sample_texts(samples, texts, config()), shares(tasks={"t2i": 0.0, "i2i": 1.0}))
+    mixture = mix(
+        sample_texts(samples, texts, side=64, long_text_words=10), shares(tasks={"t2i": 0.0, "i2i": 1.0})
+    )
     assert set(mixture["task"]) == {"i2i"}
     no_structure = {"original": 1.0, "structured": 0.0, "instructive": 1.0}
-    mixture = mix(sample_texts(samples, texts, config()), shares(captions=no_structure))
+    mixture = mix(sample_texts(samples, texts, side=64, long_text_words=10), shares(captions=no_structure))
     assert "structured" not in set(mixture["text_kind"])
 
 
@@ -227,7 +230,7 @@ def test_mixtures_do_not_depend_on_the_order_of_tables(lake, tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"side": 60},
+        {"stages": {"sft": shares().model_dump() | {"side": 60}}},
         {"languages": ()},
         {"languages": ("de",)},
         {"stages": {"rlhf": shares()}},

@@ -1,0 +1,88 @@
+"""kill -9 of the whole process group at five moments; each rerun goes on, and the end is the same to the byte."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiny import write_tiny_profile
+
+from assets.lake.lake import Lake
+from assets.lake.steps import Manifest, read_manifests
+from orchestration.definitions import build_definitions
+from orchestration.profile import load_profile
+
+PATIENCE_SECONDS = 300
+
+Moment = Callable[[Path], bool]
+
+
+def ingesting(home: Path) -> bool:
+    return any((home / "batches").glob("*.json")) and not any((home / "manifests/raw_samples").glob("*.json"))
+
+
+def measuring(home: Path) -> bool:
+    return any((home / "measures").rglob("*.json")) and not (home / "manifests/copy_descriptor.json").exists()
+
+
+def caching(home: Path) -> bool:
+    return any((home / "cache/text").glob("*.safetensors")) and not (home / "manifests/train_cache.json").exists()
+
+
+def training(home: Path) -> bool:
+    return any((home / "training/ct/checkpoints").glob("*")) and not (home / "training/ct/result.json").exists()
+
+
+def registering(home: Path) -> bool:
+    return (home / "training/sft/pipeline").exists() and not (home / "manifests/sft.json").exists()
+
+
+MOMENTS: tuple[Moment, ...] = (ingesting, measuring, caching, training, registering)
+
+
+def start(profile: Path, home: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "orchestration.cli", "demo", "--profile", str(profile), "--home", str(home)]
+    with (home.parent / f"{home.name}.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+
+def kill_at(moment: Moment, profile: Path, home: Path) -> None:
+    run = start(profile, home)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not moment(home):
+        assert run.poll() is None, f"the run ended before {moment.__name__}; see {home}.log"
+        assert time.monotonic() < deadline, f"the run never came to {moment.__name__}"
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+
+
+def contents(profile: Path, home: Path) -> dict[str, dict[str, str]]:
+    """Every step's files and their SHA-256: tables, verdicts, caches, weights, outputs."""
+    lake = Lake(str(home))
+    graph = build_definitions(load_profile(str(profile)), home).resolve_asset_graph()
+    manifests: list[Manifest] = []
+    for key in graph.get_all_asset_keys():
+        found = read_manifests(lake, key.path[-1])
+        assert found, f"{key.path[-1]} was not made"
+        manifests += found
+    return {manifest.name: dict(manifest.files) for manifest in manifests}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_run_killed_at_five_moments_ends_with_the_bytes_of_an_undisturbed_one(tmp_path):
+    profile = write_tiny_profile(tmp_path / "tiny.yaml")
+    calm, killed = tmp_path / "calm", tmp_path / "killed"
+    assert start(profile, calm).wait(PATIENCE_SECONDS * 2) == 0
+    for moment in MOMENTS:
+        kill_at(moment, profile, killed)
+    assert start(profile, killed).wait(PATIENCE_SECONDS * 2) == 0
+    expected, found = contents(profile, calm), contents(profile, killed)
+    different = [name for name in expected if expected[name] != found.get(name)]
+    assert not different
+    assert expected.keys() == found.keys()
