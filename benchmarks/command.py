@@ -45,6 +45,13 @@ ANYTHING = click.Path(exists=True, path_type=Path)
 )
 @click.option("--judge-url", help="Address of a judge of your own, up to and with /v1 or /v1beta.")
 @click.option(
+    "--retry-wait",
+    type=click.FloatRange(0.0, 60.0),
+    default=1.0,
+    show_default=True,
+    help="Seconds before a failed request is repeated the first time; doubled each time.",
+)
+@click.option(
     "--repeats",
     type=click.IntRange(1, 20),
     default=1,
@@ -201,7 +208,13 @@ def _judge(suite: Suite, models: Sequence[str], **rest: Any) -> tuple[Suite, Any
     from benchmarks.judges.choose import chosen_judge
     from benchmarks.judges.http import Retries
 
-    return chosen_judge(rest["judge_spec"], suite, url=rest["judge_url"], models=models, retries=Retries())
+    return chosen_judge(
+        rest["judge_spec"],
+        suite,
+        url=rest["judge_url"],
+        models=models,
+        retries=Retries(first_wait=rest["retry_wait"]),
+    )
 
 
 def _named(values: Sequence[str]) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """A benchmark of any suite from outputs to report, without Dagster: judge, measure, average, write."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,7 @@ from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.suite import Suite
 from benchmarks.summary import summarise
 from benchmarks.thumbnails import Thumbnails
-
-Progress = Callable[[str, int, int], None]
+from models.progress import Progress
 
 DEMANDED_PAIRS = 1000
 """Pairs that the demand file asks for in all, over the weak categories."""

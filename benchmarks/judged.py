@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,8 +23,7 @@ from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.suite import Suite
 from benchmarks.thumbnails import Thumbnails
 from models.pixels import UnreadableImageError
-
-Progress = Callable[[str, int, int], None]
+from models.progress import Progress
 
 MAX_RAW = 60_000
 """Characters of a service's answer that are stored; a reply of 8,192 tokens is shorter."""

@@ -195,10 +195,14 @@ def _measure_table(run: Run, measure: Measure) -> dict[str, Any]:
     views = list(dict.fromkeys(rows["view"]))
     by_model = {model: rows.filter(pl.col("model") == model) for model in run.models}
     beside = [row for row in run.references.rows if measure.name in row.figures]
+    repeated = bool((rows["repeats"] > 1).any())
+    judged = run.judge is not None and measure.worst is not None
     return {
         "measure": measure,
         "views": views,
-        "repeated": bool(rows["repeats"].max() > 1),  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+        "repeated": repeated,
+        "worst_shown": judged,
+        "empty_cells": len(views) * (2 + judged + repeated) + (len(views) > 1) - 1,
         "rows": [
             {"model": model, "views": {row["view"]: row for row in own.iter_rows(named=True)}}
             for model, own in by_model.items()

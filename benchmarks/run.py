@@ -12,7 +12,7 @@ from benchmarks.gallery import shelves, spread_over
 from benchmarks.references import copying_references
 from benchmarks.report import Run, write_report
 from benchmarks.report_samples import SampleViews
-from benchmarks.runner import Editor, Progress, read_output, run_editor
+from benchmarks.runner import Editor, read_output, run_editor
 from benchmarks.scores import measured_rows, score_table
 from benchmarks.scoring import (
     MEASURES,
@@ -31,6 +31,7 @@ from benchmarks.suites.plain import write_plain
 from benchmarks.suites.suite import Suite, made_suite
 from benchmarks.summary import summarise
 from benchmarks.thumbnails import Thumbnails
+from models.progress import Progress
 
 INTRO = (
     "Held-out edits whose right result is known. Errors are mean squared differences from it in the codec's "

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,8 +11,8 @@ import numpy as np
 from benchmarks.suites.item import BenchItem
 from benchmarks.suites.outputs import Outputs
 from models.pixels import decode, encode_png, read_header
+from models.progress import Progress
 
-Progress = Callable[[str, int, int], None]
 WHOLE = (0, 1)
 
 

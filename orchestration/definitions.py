@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.engine.progress import Progress
+from models.progress import Progress
 from orchestration.automation import jobs, new_batches, nightly_data
 from orchestration.profile import Profile, default_home, load_profile
 from orchestration.resources import build_resources

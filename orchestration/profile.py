@@ -75,8 +75,8 @@ class Profile(BaseModel, frozen=True, extra="forbid"):
         made = self.encode.codec_channels
         if editor.latent_channels != made:
             raise ValueError(
-                f"training.trainer.editor.latent_channels is {editor.latent_channels}, but encode.codec_channels "
-                f"is {made}. Write the same number for both."
+                f"training.trainer.editor.latent_channels is {editor.latent_channels}, but "
+                f"encode.codec_channels is {made}. Write the same number for both."
             )
         if editor.text_dim != TEXT_DIMENSION:
             raise ValueError(

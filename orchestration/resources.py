@@ -8,9 +8,9 @@ from typing import Any
 import dagster as dg
 
 from assets.engine.pool import Engine
-from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.training.config import STAGES, Tracking
+from models.progress import Progress
 from orchestration.launch import launch_trainer
 from orchestration.profile import Profile
 

@@ -27,6 +27,16 @@ class Batch:
     text: torch.Tensor
     text_mask: torch.Tensor
 
+    def to(self, device: torch.device) -> "Batch":
+        """Returns the batch with its tensors on a device."""
+        return Batch(
+            sample_ids=self.sample_ids,
+            target=self.target.to(device),
+            references=[reference.to(device) for reference in self.references],
+            text=self.text.to(device),
+            text_mask=self.text_mask.to(device),
+        )
+
     def repeat(self, times: int) -> "Batch":
         """Returns each sample `times` times in a row."""
         return Batch(

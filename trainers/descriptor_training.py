@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 
 from models.descriptor import CopyDescriptor, new_descriptor, to_input
+from models.progress import Progress
 from models.seeding import derived_seed, numpy_generator, torch_generator
 from trainers.copy_augmentations import augmented
 from trainers.descriptor_config import DescriptorTrainingConfig
-from trainers.resumable import Optimization, Progress, train_resumably
+from trainers.resumable import Optimization, train_resumably
 
 
 def train_descriptor(

@@ -7,19 +7,20 @@ from models.editor import predict_velocity
 from trainers.collate import Batch, pad, stack
 from trainers.config import DpoConfig
 from trainers.losses import add_noise, preference_loss, squared_error
-from trainers.preferences import prepare_preferences
+from trainers.preferences import Preferences
 from trainers.sampler import BucketSampler
 from trainers.stage import Context, Stage
 
 
 class DirectPreference(Stage):
-    """Asymmetric DPO against a frozen copy of the stage's starting point, which also made the pairs."""
+    """Asymmetric DPO against a frozen copy of the stage's starting point."""
 
-    def __init__(self, context: Context, config: DpoConfig, reference: torch.nn.Module) -> None:
+    def __init__(
+        self, context: Context, config: DpoConfig, reference: torch.nn.Module, preferences: Preferences
+    ) -> None:
         self._dpo = config
         self._reference = reference
-        folder = context.run.output / "preferences"
-        self._pairs, self._pair_latents = prepare_preferences(context, config, reference, folder)
+        self._pairs, self._pair_latents = preferences
         super().__init__(context, config)
 
     def open_sampler(self) -> BucketSampler:
@@ -69,13 +70,14 @@ class DirectPreference(Stage):
             stack([names[place] for names in sources], self.context.latents).repeat(2, 1, 1, 1)
             for place in range(len(sources[0]))
         ]
-        return Batch(
+        both = Batch(
             sample_ids=rows["sample_id"].to_list() * 2,
             target=stack(keys, self._pair_latents),
             references=references,
             text=text.repeat(2, 1, 1),
             text_mask=mask.repeat(2, 1),
         )
+        return both.to(self.context.device)
 
     @staticmethod
     def _errors(

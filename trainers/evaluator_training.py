@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 
 from models.evaluator import PairEvaluator, new_evaluator
+from models.progress import Progress
 from models.seeding import derived_seed, numpy_generator, torch_generator
 from trainers.evaluator_config import EvaluatorTrainingConfig
-from trainers.resumable import Optimization, Progress, train_resumably
+from trainers.resumable import Optimization, train_resumably
 
 Blanked = Literal["nothing", "pictures", "instruction"]
 """What a shortcut probe does not get to see."""

@@ -18,6 +18,7 @@ from trainers.strategy import Engine, sum_over_ranks
 from trainers.tracking import Tracker
 from trainers.validation import Validation
 
+PREFERENCE_FOLDER = "preferences"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -116,6 +117,12 @@ def starting_point(run: StageRun) -> QwenImageTransformer2DModel:
     return load_editor(run.init_from) if run.init_from else build_editor(run.editor, run.config.seed)
 
 
+def frozen_start(context: Context, dtype: torch.dtype) -> torch.nn.Module:
+    """Returns a copy of the starting point that does not train, on this rank's device."""
+    start: Any = starting_point(context.run).eval().requires_grad_(False)
+    return start.to(device=context.device, dtype=dtype)
+
+
 def build_stage(context: Context, engine: Engine) -> Stage:
     """Returns the stage that the run's configuration names; its module is imported only here."""
     config = context.run.config
@@ -133,13 +140,15 @@ def build_stage(context: Context, engine: Engine) -> Stage:
         return SupervisedFinetune(context, config, engine)
     if isinstance(config, DpoConfig):
         from trainers.dpo import DirectPreference
+        from trainers.preferences import prepare_preferences
 
-        reference: Any = starting_point(context.run).eval().requires_grad_(False)
-        return DirectPreference(context, config, reference.to(DTYPES[config.precision]))
+        reference = frozen_start(context, DTYPES[config.precision])
+        pairs = prepare_preferences(context, config, reference, context.run.output / PREFERENCE_FOLDER)
+        return DirectPreference(context, config, reference, pairs)
     assert isinstance(config, NftConfig)
     from trainers.nft import NegativeAwareFinetune
 
-    return NegativeAwareFinetune(context, config, starting_point(context.run).eval())
+    return NegativeAwareFinetune(context, config, frozen_start(context, torch.float32))
 
 
 def validation_model(training: Training) -> torch.nn.Module:
@@ -153,7 +162,8 @@ def result_editor(training: Training) -> QwenImageTransformer2DModel:
     weights = training.engine.full_weights(training.stage.result_shards())
     editor = build_editor(training.context.run.editor, seed=0)
     editor.load_state_dict(weights)
-    return editor.eval()
+    placed: Any = editor.eval()
+    return placed.to(training.context.device)
 
 
 def checkpoint_folder(run: StageRun) -> Path:

@@ -19,7 +19,7 @@ class NegativeAwareFinetune(Stage):
     def __init__(self, context: Context, config: NftConfig, old_policy: torch.nn.Module) -> None:
         super().__init__(context, config)
         self._nft = config
-        self._old = old_policy.requires_grad_(False)
+        self._old = old_policy
         self._judge = Judge(context.run, config.evaluator_weight)
         self._rollouts: tuple[int, Rollouts] | None = None
 

@@ -1,6 +1,7 @@
 """Winners and losers for DPO: several samples of each prompt, ranked (report 3.6.1)."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import torch
@@ -24,10 +25,17 @@ TABLE = "preferences.parquet"
 LEAST_MARGIN = 1e-6
 
 
+class Preferences(NamedTuple):
+    """A PREFERENCES table and the latents that its winners and losers name."""
+
+    pairs: pl.DataFrame
+    latents: TensorCache
+
+
 def prepare_preferences(
     context: Context, config: DpoConfig, policy: torch.nn.Module, folder: Path
-) -> tuple[pl.DataFrame, TensorCache]:
-    """Returns the PREFERENCES table and the cache of its latents, made on all ranks unless they are there.
+) -> Preferences:
+    """Returns pairs sampled from a policy, made on all ranks unless they are there.
 
     The table is written last, so a folder that has it is complete.
     """
@@ -40,7 +48,7 @@ def prepare_preferences(
         if context.rank == 0:
             _merge(context, folder)
         barrier()
-    return read_cache_table(folder / TABLE, PREFERENCES), TensorCache(folder)
+    return Preferences(read_cache_table(folder / TABLE, PREFERENCES), TensorCache(folder))
 
 
 def _sample_pairs(
@@ -84,7 +92,7 @@ def _pair(
     winner = rollouts.prompts.target[place * count] if expert else samples[best]
     best_reward = 1.0 if expert else float(rewards[best])
     margin = best_reward - float(rewards[worst])
-    return (winner.clone(), samples[worst].clone(), margin) if margin > LEAST_MARGIN else None
+    return (winner.cpu().clone(), samples[worst].cpu().clone(), margin) if margin > LEAST_MARGIN else None
 
 
 def _merge(context: Context, folder: Path) -> None:

@@ -11,7 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-Progress = Callable[[str, int, int], None]
+from models.progress import Progress
+
 CHECKPOINT = "checkpoint.safetensors"
 
 

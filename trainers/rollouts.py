@@ -13,6 +13,7 @@ from models.rewards import alignment_reward, blend, truth_reward
 from trainers.collate import Batch
 from trainers.config import StageConfig, StageRun
 from trainers.stage import Context, sample_batch
+from trainers.strategy import local_device
 
 if TYPE_CHECKING:
     from models.evaluator import PairEvaluator
@@ -43,8 +44,9 @@ class Judge:
         if evaluator_weight > 0 and run.evaluator is not None and run.codec is not None:
             from models.evaluator import load_evaluator
 
-            self._evaluator = load_evaluator(run.evaluator)
+            self._evaluator = load_evaluator(run.evaluator).to(local_device())
             self._codec = PatchCodec.from_pretrained(str(run.codec))
+            self._codec.to(device=local_device())  # pyright: ignore[reportCallIssue, reportArgumentType] diffusers wraps it
 
     def rewards(self, samples: torch.Tensor, prompts: Batch) -> torch.Tensor:
         """Returns one reward a sample, (B,), in [0, 1]."""

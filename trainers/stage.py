@@ -14,7 +14,7 @@ from trainers.collate import Batch, collate
 from trainers.config import StageConfig, StageRun
 from trainers.losses import add_noise, squared_error
 from trainers.sampler import BucketSampler
-from trainers.strategy import Engine
+from trainers.strategy import Engine, local_device
 from trainers.timesteps import loss_weight, sigma_from_uniform, stratified_uniform
 
 
@@ -28,10 +28,11 @@ class Context:
     mixture: pl.DataFrame
     texts: TensorCache
     latents: TensorCache
+    device: torch.device
 
     def collate(self, rows: pl.DataFrame) -> Batch:
-        """Returns the tensors of some rows of one bucket."""
-        return collate(rows, self.texts, self.latents)
+        """Returns the tensors of some rows of one bucket, on this rank's device."""
+        return collate(rows, self.texts, self.latents).to(self.device)
 
 
 def open_context(run: StageRun, rank: int, world_size: int) -> Context:
@@ -47,6 +48,7 @@ def open_context(run: StageRun, rank: int, world_size: int) -> Context:
         mixture=read_cache_table(run.mixture, MIXTURE),
         texts=TensorCache(run.text_cache),
         latents=TensorCache(run.latent_cache),
+        device=local_device(),
     )
 
 
@@ -95,7 +97,8 @@ class Stage:
         if config.loss_weight is not None:
             law = config.loss_weight
             weight = loss_weight(sigma, mean=law.mean, std=law.std, floor=law.floor, exponent=exponent, mu=mu)
-        return torch.randn(clean.shape, generator=generator), sigma, weight
+        noise = torch.randn(clean.shape, generator=generator)
+        return noise.to(clean.device), sigma.to(clean.device), weight.to(clean.device)
 
     def exponent(self, step: int) -> float:  # noqa: ARG002 only pre-training changes with the step
         """Returns the exponent of the noise density at a step; 1 is uniform."""
@@ -126,11 +129,11 @@ def sample_batch(
     """Returns clean latents (B, C, h, w), sampled with the stage's number of steps and its shift."""
     return sample(
         policy,
-        initial_noise(keys, batch.target.shape[1:], config.seed),
+        initial_noise(keys, batch.target.shape[1:], config.seed).to(batch.target.device),
         batch.references,
         text=batch.text,
         text_mask=batch.text_mask,
-        sigmas=sigma_schedule(config.sampling_steps, shift_of(config, batch.target)),
+        sigmas=sigma_schedule(config.sampling_steps, shift_of(config, batch.target)).to(batch.target.device),
     )
 
 

@@ -34,16 +34,25 @@ def leave_process_group() -> None:
         dist.destroy_process_group()
 
 
+def local_device() -> torch.device:
+    """Returns the GPU of this rank, or the CPU where there is none."""
+    return (
+        torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        if torch.cuda.is_available()
+        else torch.device("cpu")
+    )
+
+
 def sum_over_ranks(values: list[float]) -> list[float]:
     """Returns the sum of each value over the ranks."""
-    total = torch.tensor(values, dtype=torch.float64)
+    total = torch.tensor(values, dtype=torch.float64, device=local_device())
     dist.all_reduce(total)
     return total.tolist()
 
 
 def from_first_rank(value: int) -> int:
     """Returns rank 0's value on all ranks."""
-    tensor = torch.tensor(value)
+    tensor = torch.tensor(value, device=local_device())
     dist.broadcast(tensor, 0)
     return int(tensor)
 

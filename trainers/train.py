@@ -28,9 +28,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train one stage on the ranks that torchrun started.")
     parser.add_argument("--run", type=Path, required=True, help="JSON file of trainers.config.StageRun")
     run = StageRun.model_validate_json(parser.parse_args().run.read_text())
-    die_with_parent(
-        signal.SIGKILL
-    )  # torchrun starts its ranks in sessions of their own, beyond a group's signals
+    # A SIGKILL of torchrun's process group doesn't reach its ranks: each has a session of its own.
+    die_with_parent(signal.SIGKILL)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     stop_requested = stop_on_signals()

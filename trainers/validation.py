@@ -55,7 +55,8 @@ class Validation:
     def _errors(self, model: torch.nn.Module, rows: pl.DataFrame) -> torch.Tensor:
         batch = self._context.collate(rows)
         noise = initial_noise(rows["sample_id"].to_list(), batch.target.shape[1:], self._config.seed)
-        sigma = torch.tensor(rows["sigma"].to_list())
+        noise = noise.to(batch.target.device)
+        sigma = torch.tensor(rows["sigma"].to_list(), device=batch.target.device)
         velocity = predict_velocity(
             model,
             add_noise(batch.target, noise, sigma),

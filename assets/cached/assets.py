@@ -5,11 +5,11 @@ import dagster as dg
 from assets.cached.config import EncodeConfig, MixturesConfig
 from assets.cached.encode import encode_cache
 from assets.cached.mixture import build_mixtures
-from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.steps import StepOutput
 from assets.materialize import materialize
 from models.backends import BackendsConfig
+from models.progress import Progress
 
 
 @dg.asset(

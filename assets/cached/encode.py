@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 
 from assets.cached.config import EncodeConfig
-from assets.engine.progress import Progress, tracked
 from assets.lake.ids import content_id, digest
 from assets.lake.images import read_image_table, read_images
 from assets.lake.lake import Lake
 from assets.lake.schemas import TEXTS
 from assets.lake.steps import StepOutput
 from models.pixels import cover_crop, decode
+from models.progress import Progress, tracked
 from models.seeding import numpy_generator
 from trainers.cache import INDEX_NAME, MIXTURE, read_index, write_index, write_tensors
 

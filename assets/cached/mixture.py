@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import polars as pl
 
 from assets.cached.config import MixturesConfig, StageMixture
-from assets.engine.progress import Progress, tracked
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS
 from assets.lake.steps import StepOutput
+from models.progress import Progress, tracked
 from trainers.cache import MIXTURE
 
 SAMPLE_FOLDER = "samples"
@@ -91,7 +91,8 @@ def sample_texts(
     shape = f"@{side}x{side}"
     length = pl.when(words > long_text_words).then(pl.lit("long")).otherwise(pl.lit("short"))
     joined = samples.join(texts.unique("text_id", keep="first"), on="sample_id", how="inner")
-    return joined.select(
+    # Sums of weights follow the order of rows, to the last bit; a join has none.
+    return joined.sort("sample_id", "text_id").select(
         "sample_id",
         "group_id",
         pl.col("split").cast(pl.String),

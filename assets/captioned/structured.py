@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from assets.captioned.config import CaptionedConfig
-from assets.engine.progress import Progress, tracked
 from assets.lake.ids import text_id
 from assets.lake.images import iterate_shard, read_image_table
 from assets.lake.lake import Lake
@@ -17,6 +16,7 @@ from assets.lake.steps import StepOutput
 from assets.reports.contact_sheet import contact_sheet
 from models.captioner import annotate, caption_text
 from models.pixels import decode
+from models.progress import Progress, tracked
 
 PROMPT_VERSION = 1
 """Raised when the captioner's wording changes."""

@@ -11,12 +11,12 @@ from assets.corpora.crops import Cut, Split, cut_pieces
 from assets.corpora.photographs import Folder, built_in_photographs, folder_photographs
 from assets.corpora.planted import Entry, clean_entries, planted_entries, wanted_pieces
 from assets.corpora.readers import METADATA_FILE, CorpusError
-from assets.engine.progress import Progress, tracked
 from assets.lake.ids import content_id, digest, record_id
 from assets.lake.lake import Lake
 from assets.lake.steps import StepOutput
 from assets.reports.contact_sheet import MAX_COLUMNS, LabelledRow, contact_sheet
 from models.pixels import decode
+from models.progress import Progress, tracked
 
 TRUTH_PATH = "corpora/truth.parquet"
 TRUTH: Mapping[str, pl.DataType] = {

@@ -7,9 +7,9 @@ from pathlib import Path
 from assets.corpora.config import DemoCorpusConfig
 from assets.corpora.probe import image_probe
 from assets.corpora.readers import CorpusError, list_folder
-from assets.engine.progress import Progress
 from assets.lake.ids import content_id, digest
 from models.pixels import read_header
+from models.progress import Progress
 
 PUBLIC_DOMAIN = "public domain"
 CC0 = "CC0-1.0"

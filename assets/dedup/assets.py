@@ -7,11 +7,11 @@ from assets.dedup.deduplicate import deduplicate_images
 from assets.dedup.embed import descriptor_measure, train_copy_descriptor
 from assets.engine.measure import measure_shards
 from assets.engine.pool import Engine
-from assets.engine.progress import Progress
 from assets.filtered.photometric import PHOTOMETRIC
 from assets.lake.lake import Lake
 from assets.lake.steps import StepOutput
 from assets.materialize import ingested_shards, materialize
+from models.progress import Progress
 from trainers.descriptor_config import DescriptorTrainingConfig
 
 

@@ -10,8 +10,8 @@ from assets.dedup.align import alignment
 from assets.dedup.cells import assign_cells, blocks, merge, roots
 from assets.dedup.config import DedupConfig
 from assets.dedup.pdq import BITS, ORIENTATIONS, dihedral_distances, unpack_hashes
-from assets.engine.progress import Progress, tracked
 from assets.lake.schemas import VERDICTS
+from models.progress import Progress, tracked
 from models.thumbnail import SIDE, from_bytes, grey
 
 STAGE = "deduped"

@@ -12,12 +12,12 @@ from assets.dedup.pairs import decide_pairs, edits_of, measure_edits
 from assets.dedup.pdq import PDQ
 from assets.dedup.thumbnails import Thumbnails
 from assets.engine.measure import Measure, read_measures
-from assets.engine.progress import Progress
 from assets.lake.images import read_image_table
 from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, SAMPLES, TEXTS, VERDICTS
 from assets.lake.steps import StepOutput
 from assets.reports.contact_sheet import contact_sheet
+from models.progress import Progress
 from models.thumbnail import from_bytes
 
 VERDICTS_PATH = "verdicts/deduped.parquet"

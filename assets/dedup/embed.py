@@ -12,10 +12,10 @@ from assets.dedup.cells import merge, roots
 from assets.dedup.config import COPY_DESCRIPTOR
 from assets.dedup.pdq import PDQ, dihedral_distances, unpack_hashes
 from assets.engine.measure import Measure, each, read_measures
-from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS
 from assets.lake.steps import StepOutput
+from models.progress import Progress
 from models.thumbnail import from_bytes, squeeze
 from trainers.descriptor_config import DescriptorTrainingConfig
 

@@ -11,9 +11,9 @@ import polars as pl
 
 from assets.engine.measure import Row
 from assets.engine.pool import map_shards
-from assets.engine.progress import Progress
 from assets.lake.ids import digest
 from assets.lake.lake import Lake
+from models.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from assets.dedup.config import COPY_DESCRIPTOR, PairsConfig
 from assets.dedup.pair_measure import PairMeasure, measure_pairs, pair_shards
 from assets.dedup.thumbnails import Thumbnails
 from assets.engine.measure import Row
-from assets.engine.progress import Progress
 from assets.lake.images import read_image_table, read_images
 from assets.lake.lake import Lake
 from assets.lake.schemas import VERDICTS
 from models.pair_metrics import largest_block_change, psnr, ssim
 from models.pixels import UnreadableImageError, decode
+from models.progress import Progress
 
 STAGE = "deduped_pairs"
 LONG_SIDE = 512

@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 
 from assets.engine.pool import map_shards
-from assets.engine.progress import Progress
 from assets.lake.ids import digest
 from assets.lake.images import iterate_shard
 from assets.lake.lake import Lake
 from models.pixels import UnreadableImageError, decode, shrink
+from models.progress import Progress
 
 DECODED_LONG_SIDE = 1024
 """Every measure starts from this one decoding, so its values don't depend on which others run beside it."""

@@ -3,7 +3,6 @@
 import dagster as dg
 
 from assets.engine.pool import Engine
-from assets.engine.progress import Progress
 from assets.filtered.kept import kept_images
 from assets.lake.lake import Lake
 from assets.longtail.config import LongtailConfig
@@ -12,6 +11,7 @@ from assets.longtail.refill import refill
 from assets.materialize import ingested_shards, materialize
 from assets.synthesized.config import SynthesizedConfig
 from models.backends import BackendsConfig
+from models.progress import Progress
 
 
 @dg.asset(

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS
 from assets.lake.steps import StepOutput
 from assets.longtail.config import REFILLED, LongtailConfig
 from assets.longtail.index import CoverageIndex, Instruction, new_index
 from assets.longtail.sentences import sentence_vectors
+from models.progress import Progress
 
 COVERAGE_PATH = "longtail/coverage.parquet"
 COVERAGE: Mapping[str, pl.DataType] = {

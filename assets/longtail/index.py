@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from assets.engine.progress import Progress, tracked
 from assets.lake.lake import Lake
 from assets.longtail.config import INDEX_FOLDER, LongtailConfig
+from models.progress import Progress, tracked
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient

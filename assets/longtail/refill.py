@@ -9,7 +9,6 @@ import polars as pl
 from assets.dedup.config import COPY_DESCRIPTOR
 from assets.dedup.embed import descriptor_measure
 from assets.engine.measure import read_measures
-from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES
 from assets.lake.steps import StepOutput
@@ -19,6 +18,7 @@ from assets.synthesized.config import SynthesizedConfig
 from assets.synthesized.requests import EditRequest, edit_request, plan_requests
 from assets.synthesized.synthesize import synthesize
 from assets.synthesized.templates.catalogue import TEMPLATES
+from models.progress import Progress
 
 
 def refill(

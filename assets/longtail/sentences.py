@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assets.engine.progress import Progress, tracked
 from assets.lake.ids import digest
 from assets.lake.lake import Lake
+from models.progress import Progress, tracked
 
 FOLDER = "cache/sentences"
 SENTENCES = {"text": pl.String(), "vector": pl.List(pl.Float32())}

@@ -4,12 +4,12 @@ import dagster as dg
 
 from assets.engine.measure import measure_shards, measures_version
 from assets.engine.pool import Engine
-from assets.engine.progress import Progress
 from assets.lake.images import read_image_table
 from assets.lake.lake import Lake
 from assets.lake.steps import StepOutput
 from assets.materialize import ingest_batches, ingested_shards, materialize_batches
 from assets.measured.registry import IMAGE_MEASURES
+from models.progress import Progress
 
 
 @dg.asset(

@@ -6,7 +6,6 @@ from assets.dedup.config import PairsConfig
 from assets.dedup.deduplicate import deduplicate_edits
 from assets.engine.measure import measure_shards, measures_version
 from assets.engine.pool import Engine
-from assets.engine.progress import Progress
 from assets.filtered.config import FilteredConfig
 from assets.filtered.filter_images import filter_targets
 from assets.lake.images import read_image_table
@@ -18,6 +17,7 @@ from assets.postfiltered.config import PostfilteredConfig
 from assets.postfiltered.decide import postfilter
 from assets.postfiltered.evaluator import train_pair_evaluator
 from models.backends import BackendsConfig
+from models.progress import Progress
 from trainers.evaluator_config import EvaluatorTrainingConfig
 
 MADE = ["synthesized", "longtail"]

@@ -6,13 +6,13 @@ import polars as pl
 
 from assets.dedup.pairs import edits_of, exempt
 from assets.dedup.thumbnails import Thumbnails
-from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, VERDICTS
 from assets.lake.steps import StepOutput
 from assets.postfiltered.config import PostfilteredConfig
 from assets.postfiltered.score import score_edits
 from assets.reports.contact_sheet import contact_sheet
+from models.progress import Progress
 
 STAGE = "postfiltered"
 VERDICTS_PATH = "verdicts/postfiltered.parquet"

@@ -9,7 +9,6 @@ import polars as pl
 
 from assets.dedup.pairs import edits_of
 from assets.dedup.thumbnails import Thumbnails
-from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS
 from assets.lake.steps import StepOutput
@@ -18,6 +17,7 @@ from assets.postfiltered.config import EVALUATOR
 from assets.postfiltered.examples import evaluator_examples
 from assets.postfiltered.training_set import RELATIONS, TRAINING_SET, training_set
 from assets.reports.contact_sheet import contact_sheet
+from models.progress import Progress
 from trainers.evaluator_config import EvaluatorTrainingConfig
 
 if TYPE_CHECKING:

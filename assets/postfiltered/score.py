@@ -11,13 +11,13 @@ from assets.dedup.pair_measure import PairMeasure, measure_pairs, pair_shards
 from assets.dedup.pairs import edits_of
 from assets.dedup.thumbnails import Thumbnails
 from assets.engine.measure import Row
-from assets.engine.progress import Progress
 from assets.lake.images import read_image_table
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS
 from assets.longtail.sentences import sentence_vectors
 from assets.postfiltered.config import EVALUATOR
 from assets.postfiltered.training_set import INSTRUCTIVE
+from models.progress import Progress
 
 COLUMNS: Mapping[str, pl.DataType] = {"alignment": pl.Float64()}
 

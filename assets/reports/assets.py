@@ -3,7 +3,6 @@
 import dagster as dg
 
 from assets.cached.config import MixturesConfig
-from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.steps import require_manifest
 from assets.materialize import materialize
@@ -13,6 +12,7 @@ from assets.reports.funnel import is_monotone, write_funnel
 from assets.training.config import STAGES, Tracking
 from benchmarks.config import BenchConfig
 from models.backends import BackendsConfig
+from models.progress import Progress
 
 
 @dg.asset(

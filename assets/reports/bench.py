@@ -8,7 +8,6 @@ import polars as pl
 
 from assets.cached.encode import CODEC
 from assets.cached.mixture import kept_samples
-from assets.engine.progress import Progress
 from assets.lake.images import read_image_table, read_images
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS
@@ -18,6 +17,7 @@ from assets.training.config import STAGES, Tracking
 from benchmarks.config import BenchConfig
 from benchmarks.suites.item import BenchItem, Picture, first_of_each_kind, picture_of_pixels
 from models.pixels import cover_crop, decode
+from models.progress import Progress
 
 FOLDER = "bench"
 INSTRUCTION_KIND = "concise"

@@ -3,7 +3,6 @@
 import dagster as dg
 
 from assets.engine.pool import Engine
-from assets.engine.progress import Progress
 from assets.filtered.kept import kept_images
 from assets.lake.lake import Lake
 from assets.lake.steps import StepOutput
@@ -11,6 +10,7 @@ from assets.materialize import materialize
 from assets.synthesized.config import SynthesizedConfig
 from assets.synthesized.requests import plan_requests
 from assets.synthesized.synthesize import synthesize
+from models.progress import Progress
 
 
 @dg.asset(

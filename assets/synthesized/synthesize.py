@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 from assets.engine.pool import map_shards
-from assets.engine.progress import Progress
 from assets.lake.ids import content_id, digest
 from assets.lake.images import StoredImage, read_image_table, read_images, write_image_shard
 from assets.lake.lake import Lake
@@ -22,6 +21,7 @@ from assets.synthesized.requests import EditRequest
 from assets.synthesized.samples import Pair, Row, sample_rows, text_rows
 from assets.synthesized.templates.catalogue import TEMPLATES
 from models.pixels import decode, encode_png, shrink
+from models.progress import Progress
 from models.seeding import numpy_generator
 
 VERSION = "1"

@@ -5,7 +5,6 @@ from pathlib import Path
 import dagster as dg
 
 from assets.cached.config import MixturesConfig, StageName
-from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.steps import StepOutput, git_commit
 from assets.materialize import materialize
@@ -13,6 +12,7 @@ from assets.training.config import STAGES, Tracking, TrainerConfig
 from assets.training.register import register_stage
 from assets.training.stage import stage_run, train_stage
 from models.backends import BackendsConfig
+from models.progress import Progress
 
 DESCRIPTIONS = {
     "pretrain": "Pre-training (report 3.3): text to image and edits mixed, from high noise to all noise.",
@@ -60,7 +60,12 @@ def training_stage(stage: StageName) -> dg.AssetsDefinition:
             output = train_stage(run, trainer.ranks, launch, progress)
             progress(f"registering {stage}", 0, 1)
             version = register_stage(
-                lake, run, output.facts, text_encoder=backends.text_encoder, side=mixtures.stages[stage].side, tags=tags
+                lake,
+                run,
+                output.facts,
+                text_encoder=backends.text_encoder,
+                side=mixtures.stages[stage].side,
+                tags=tags,
             )
             return StepOutput(output.files, output.rows, {**output.facts, "version": version})
 

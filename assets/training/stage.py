@@ -9,11 +9,11 @@ from typing import Any
 
 from assets.cached.encode import CODEC, LATENT_CACHE, TEXT_CACHE
 from assets.cached.mixture import mixture_path
-from assets.engine.progress import Progress
 from assets.lake.lake import Lake
 from assets.lake.steps import StepOutput
 from assets.postfiltered.config import EVALUATOR
 from assets.training.config import STAGES, Tracking, TrainerConfig
+from models.progress import Progress
 from trainers.config import AnyStageConfig, StageRun, TrackingConfig
 
 Launch = Callable[[Path, int], None]

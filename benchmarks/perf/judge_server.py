@@ -12,6 +12,7 @@ from typing import Any
 from models.seeding import numpy_generator
 
 GOOD = "Brief reasoning: fine.\n{lines}"
+MANY = 1000
 MISDEEDS = ("refuse", "filter", "throttle", "cut", "garbage", "empty", "error")
 
 
@@ -21,12 +22,10 @@ class Log:
 
     Attributes:
         asked: question to how often it was asked.
-        answered: question to how often an answer left the server whole: a reply or a refusal.
         order: questions in the order in which they came.
     """
 
     asked: dict[str, int] = field(default_factory=dict)
-    answered: dict[str, int] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -37,14 +36,9 @@ class Log:
             self.order.append(question)
             return self.asked[question]
 
-    def left(self, question: str) -> None:
-        """Notes that an answer left whole."""
-        with self.lock:
-            self.answered[question] = self.answered.get(question, 0) + 1
-
 
 Behave = Callable[[str, int], str]
-"""Gets a question's digest and how often it came, and returns `good` or one of MISDEEDS."""
+"""Gets a question's name and how often it came, and returns `good` or one of MISDEEDS."""
 
 
 def always_good(question: str, times: int) -> str:  # noqa: ARG001
@@ -53,24 +47,48 @@ def always_good(question: str, times: int) -> str:  # noqa: ARG001
 
 
 def misbehave(question: str, times: int) -> str:
-    """Returns what a bad day brings: half of the questions fail, some of them for ever, as their digest says."""
+    """Returns what a bad day brings: half of the questions fail, some for ever, as their name says."""
+    deed, patience = _mood(question)
+    return deed if times <= patience else "good"
+
+
+def lasting_deed(question: str) -> str:
+    """Returns what `misbehave` does with a question however often it is asked."""
+    deed, patience = _mood(question)
+    return deed if patience > MANY else "good"
+
+
+def _mood(question: str) -> tuple[str, int]:
+    """Returns what is done with a question, and for how many times."""
     generator = numpy_generator(0, "misbehave", question)
     if generator.uniform() < 0.5:
-        return "good"
+        return "good", 0
     deed = MISDEEDS[int(generator.integers(len(MISDEEDS)))]
-    lasting = deed in ("refuse", "filter", "empty") or generator.uniform() < 0.1
-    return deed if lasting or times <= int(generator.integers(1, 4)) else "good"
+    lasting = deed in ("refuse", "filter", "empty") or generator.uniform() < 0.15
+    return deed, 10**9 if lasting else int(generator.integers(1, 4))
+
+
+def digest_of(body: str) -> str:
+    """Returns the SHA-256 of a request's body."""
+    return hashlib.sha256(body.encode()).hexdigest()
 
 
 @contextmanager
-def judge_server(behave: Behave = always_good) -> Iterator[tuple[str, Log]]:
-    """Yields the address of a judge that speaks as OpenAI's and as Gemini's, and its log."""
+def judge_server(
+    behave: Behave = always_good, *, name: Callable[[str], str] = digest_of
+) -> Iterator[tuple[str, Log]]:
+    """Yields the address of a judge that speaks as OpenAI's and as Gemini's, and its log.
+
+    Args:
+        behave: decides what is done with a question.
+        name: what the log calls the question with this body.
+    """
     log = Log()
 
     class Handler(_Handler):
         pass
 
-    Handler.behave, Handler.log = staticmethod(behave), log
+    Handler.behave, Handler.name, Handler.log = staticmethod(behave), staticmethod(name), log
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -84,12 +102,13 @@ def judge_server(behave: Behave = always_good) -> Iterator[tuple[str, Log]]:
 
 class _Handler(BaseHTTPRequestHandler):
     behave: Behave
+    name: Callable[[str], str]
     log: Log
 
     def do_POST(self) -> None:
         """Answers one question."""
-        body = self.rfile.read(int(self.headers["content-length"]))
-        question = hashlib.sha256(body).hexdigest()
+        body = self.rfile.read(int(self.headers["content-length"])).decode()
+        question = type(self).name(body)
         times = self.log.came(question)
         deed = type(self).behave(question, times)
         if deed == "cut":
@@ -101,8 +120,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
-        if deed in ("good", "refuse", "filter", "empty"):
-            self.log.left(question)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
         """Says nothing."""

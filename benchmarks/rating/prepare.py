@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,9 +21,8 @@ from benchmarks.rating.study import (
 from benchmarks.suites.item import BenchItem, MissingPictureError, read_limited
 from benchmarks.suites.outputs import Outputs, find_outputs
 from models.pixels import UnreadableImageError, decode, encode_png
+from models.progress import Progress
 from models.seeding import numpy_generator
-
-Progress = Callable[[str, int, int], None]
 
 PICTURES = "pictures"
 MIN_OUTPUTS = 2

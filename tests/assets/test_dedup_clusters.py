@@ -12,8 +12,8 @@ from scipy.sparse.csgraph import connected_components
 from assets.dedup.cells import BLOCK, assign_cells, blocks, merge, roots
 from assets.dedup.clusters import Candidates, Edges, candidates, cluster, copy_edges, decide
 from assets.dedup.config import DedupConfig
-from assets.engine.progress import silent
 from assets.lake.schemas import RECORDS, VERDICTS, conform
+from models.progress import silent
 
 CONFIG = DedupConfig(
     pdq_max_distance=48,

@@ -13,12 +13,12 @@ from assets.dedup.deduplicate import CLUSTERS_PATH, PAIR_VERDICTS_PATH, deduplic
 from assets.dedup.embed import THUMBNAIL
 from assets.dedup.pairs import compare, measure_edits
 from assets.engine.measure import measure_shards, read_ledger
-from assets.engine.progress import silent
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS
 from models.descriptor import new_descriptor, save_descriptor
 from models.pixels import encode_jpeg, encode_png
+from models.progress import silent
 
 CONFIG = PairsConfig(
     identity_max_change=0.01,

@@ -13,13 +13,13 @@ from assets.dedup.deduplicate import CLUSTERS_PATH, VERDICTS_PATH, deduplicate_i
 from assets.dedup.embed import THUMBNAIL, descriptor_measure, train_copy_descriptor, training_images
 from assets.dedup.pdq import PDQ
 from assets.engine.measure import Measure, each, measure_shards
-from assets.engine.progress import silent
 from assets.lake.ids import content_id, record_id
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, VERDICTS
 from models.descriptor import new_descriptor, save_descriptor
 from models.pixels import UnreadableImageError, decode, encode_jpeg, encode_png, shrink
+from models.progress import silent
 from trainers.descriptor_config import DescriptorTrainingConfig
 
 CONFIG = DedupConfig(

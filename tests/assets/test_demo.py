@@ -14,12 +14,12 @@ from assets.corpora.defects import BROKEN, COPIES, SPOILED
 from assets.corpora.demo import TRUTH, make_demo_corpus
 from assets.corpora.ingest import ingest_batch
 from assets.corpora.readers import CorpusError
-from assets.engine.progress import silent
 from assets.lake.ids import content_id, record_id
 from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, TEXTS
 from assets.lake.steps import StepOutput
 from models.pixels import UnreadableImageError, decode
+from models.progress import silent
 
 PROBE = ProbeConfig(seconds=10, memory_mib=1024, file_mib=16)
 CONFIG = DemoCorpusConfig(

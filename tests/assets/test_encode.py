@@ -6,12 +6,12 @@ import torch
 from assets.cached import encode
 from assets.cached.config import EncodeConfig
 from assets.cached.encode import UnreadLanguageError, encode_cache
-from assets.engine.progress import silent
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.schemas import TEXTS
 from models import text_encoder
 from models.codec import PatchCodec
 from models.pixels import encode_png
+from models.progress import silent
 from models.seeding import numpy_generator
 from trainers.cache import MIXTURE, TensorCache
 

@@ -7,10 +7,10 @@ import pytest
 
 from assets.engine.measure import Measure, each, measure_shard, measure_shards, read_ledger, read_measures
 from assets.engine.pool import map_shards
-from assets.engine.progress import silent
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
 from models.pixels import encode_png
+from models.progress import silent
 from models.seeding import numpy_generator
 
 

@@ -11,7 +11,6 @@ from hypothesis.extra import numpy as npst
 from assets.dedup.config import COPY_DESCRIPTOR
 from assets.dedup.embed import descriptor_measure
 from assets.engine.measure import measure_shards
-from assets.engine.progress import silent
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS
@@ -30,6 +29,7 @@ from assets.synthesized.requests import edit_request
 from assets.synthesized.templates.catalogue import TEMPLATES
 from models.descriptor import new_descriptor, save_descriptor
 from models.pixels import encode_png
+from models.progress import silent
 
 CONFIG = LongtailConfig(
     qdrant_url=None, collection="contract-test", min_similarity=0.9, exemplars=4, refill_pairs=3

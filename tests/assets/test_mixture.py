@@ -12,8 +12,8 @@ from assets.cached.mixture import (
     mixture_path,
     sample_texts,
 )
-from assets.engine.progress import silent
 from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS
+from models.progress import silent
 from trainers.cache import MIXTURE
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from assets.captioned.instructions import instruction_forms
 from assets.dedup.embed import THUMBNAIL
 from assets.engine.measure import measure_shards, read_ledger
-from assets.engine.progress import silent
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS, conform
@@ -22,6 +21,7 @@ from assets.postfiltered.training_set import SAME_EDIT, Edit, partners, relation
 from assets.synthesized.templates.catalogue import TEMPLATES, inverse_name
 from models.evaluator import new_evaluator, save_evaluator
 from models.pixels import encode_png
+from models.progress import silent
 from models.seeding import numpy_generator
 from trainers.evaluator_config import EvaluatorTrainingConfig
 

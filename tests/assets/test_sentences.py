@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from assets.engine.progress import silent
 from assets.longtail import sentences
 from assets.longtail.sentences import FOLDER, sentence_vectors
 from models import text_encoder
+from models.progress import silent
 
 
 class CountingEncoder:

@@ -5,12 +5,12 @@ import polars as pl
 
 from assets.captioned.config import CaptionedConfig
 from assets.captioned.structured import ANNOTATIONS, caption_images
-from assets.engine.progress import silent
 from assets.lake.ids import content_id
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS
 from models.pixels import encode_png
+from models.progress import silent
 
 CONFIG = CaptionedConfig(captioner="embedded")
 

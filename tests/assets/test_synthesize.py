@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 from skimage import data
 
-from assets.engine.progress import silent
 from assets.lake.ids import sample_id
 from assets.lake.images import StoredImage, iterate_shard, read_image_table, read_images, write_image_shard
 from assets.lake.lake import Lake
@@ -17,6 +16,7 @@ from assets.synthesized.requests import edit_request, plan_requests
 from assets.synthesized.synthesize import synthesize
 from assets.synthesized.templates.catalogue import TEMPLATES
 from models.pixels import decode, encode_jpeg, encode_png
+from models.progress import silent
 
 CONFIG = SynthesizedConfig(
     seed=3, templates=tuple(TEMPLATES), train_pairs=60, heldout_pairs=20, long_side=256, pairs_per_shard=24

@@ -4,9 +4,9 @@ import pytest
 from assets.dedup.embed import THUMBNAIL
 from assets.dedup.thumbnails import Thumbnails
 from assets.engine.measure import measure_shards
-from assets.engine.progress import silent
 from assets.lake.images import StoredImage, write_image_shard
 from models.pixels import encode_png
+from models.progress import silent
 from models.thumbnail import squeeze
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 64, 80, 3), dtype=np.uint8)

@@ -9,7 +9,10 @@ from toy_suite import picture
 from models.pixels import encode_png
 
 LABELS = ("Prompt Compliance", "Visual Naturalness", "Physical & Detail Coherence")
-PROMPT = "Judge {task}.\nExample Response Format:\nBrief reasoning: A short explanation.\n{lines}\nIt is: <edit_prompt>.\n"
+PROMPT = (
+    "Judge {task}.\nExample Response Format:\nBrief reasoning: A short explanation.\n{lines}\n"
+    "It is: <edit_prompt>.\n"
+)
 TASKS = ("add", "text")
 
 

@@ -1,4 +1,4 @@
-"""kill -9 of the whole process group at five moments; each rerun goes on, and the end is the same to the byte."""
+"""kill -9 of the whole process group at five moments; each rerun goes on and ends with the same bytes."""
 
 import os
 import signal
@@ -30,11 +30,13 @@ def measuring(home: Path) -> bool:
 
 
 def caching(home: Path) -> bool:
-    return any((home / "cache/text").glob("*.safetensors")) and not (home / "manifests/train_cache.json").exists()
+    begun = any((home / "cache/text").glob("*.safetensors"))
+    return begun and not (home / "manifests/train_cache.json").exists()
 
 
 def training(home: Path) -> bool:
-    return any((home / "training/ct/checkpoints").glob("*")) and not (home / "training/ct/result.json").exists()
+    begun = any((home / "training/ct/checkpoints").glob("*"))
+    return begun and not (home / "training/ct/result.json").exists()
 
 
 def registering(home: Path) -> bool:
@@ -45,7 +47,8 @@ MOMENTS: tuple[Moment, ...] = (ingesting, measuring, caching, training, register
 
 
 def start(profile: Path, home: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "orchestration.cli", "demo", "--profile", str(profile), "--home", str(home)]
+    command = [sys.executable, "-m", "orchestration.cli", "demo"]
+    command += ["--profile", str(profile), "--home", str(home)]
     with (home.parent / f"{home.name}.log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 

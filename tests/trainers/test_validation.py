@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from toy_run import EDITOR, stage_run
@@ -64,4 +66,4 @@ def test_a_mixture_without_held_out_rows_is_an_error(one_rank, toy_data):
     whole = context(toy_data)
     train = whole.mixture.filter(whole.mixture["split"] == "train")
     with pytest.raises(EmptyMixtureError, match="no held-out row"):
-        Validation(Context(whole.run, 0, 1, train, whole.texts, whole.latents))
+        Validation(dataclasses.replace(whole, mixture=train))
