@@ -1,5 +1,6 @@
 """All measures of single images that need no training, in the order of their cost."""
 
+from assets.dedup.embed import THUMBNAIL
 from assets.dedup.pdq import PDQ
 from assets.engine.measure import Measure
 from assets.filtered.codes import CODES
@@ -14,6 +15,7 @@ from assets.filtered.provenance import PROVENANCE
 IMAGE_MEASURES: tuple[Measure, ...] = (
     PROVENANCE,
     PDQ,
+    THUMBNAIL,
     PHOTOMETRIC,
     PRIVACY_MASK,
     COLLAGE,
