@@ -1,35 +1,76 @@
-"""The command line: `emberline demo | run | status | explain | ui`."""
+"""The command line: `emberline demo | run | status | explain | ui | bench | rate`."""
 
-import json
-import sys
-from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from importlib import import_module
+from typing import NamedTuple
 
 import click
-import dagster as dg
-from rich.console import Console
 
-from assets.lake.lake import Lake
-from assets.reports.lineage import UnknownIdError, explain
-from assets.reports.status import status
-from orchestration.automation import JOBS, jobs
-from orchestration.instance import quiet
-from orchestration.plan import print_consequences, print_plan
-from orchestration.profile import Profile, default_home, load_profile, profile_path, with_photographs
-from orchestration.profile_errors import ProfileError
-from orchestration.run import BusyHomeError, RunFailedError, run_assets
-from orchestration.tables import print_life, print_status
-from orchestration.ui import ServerStoppedError, serve, servers
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-FAULTS = (ProfileError, BusyHomeError, RunFailedError, UnknownIdError, ServerStoppedError)
-"""Errors that are the user's to mend: shown as a message, without a traceback."""
+from orchestration.environment import quiet
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Place(NamedTuple):
+    """Where a command is defined, and what it is for in one line."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+COMMANDS: Mapping[str, Place] = {
+    "demo": Place(
+        "orchestration.commands.run",
+        "demo",
+        "Make everything: corpus, curated pairs, five training stages, benchmark, champion.",
+    ),
+    "run": Place("orchestration.commands.run", "run", "Run some assets of a profile."),
+    "status": Place(
+        "orchestration.commands.show",
+        "status_command",
+        "Say what a home holds: funnel, filters, stages, benchmark, registry.",
+    ),
+    "explain": Place(
+        "orchestration.commands.show",
+        "explain_command",
+        "Tell the whole life of an image or a sample, from its file to the checkpoints that saw it.",
+    ),
+    "ui": Place(
+        "orchestration.commands.serve", "ui", "Open Dagster's and MLflow's pages on a home, until Ctrl-C."
+    ),
+    "bench": Place(
+        "benchmarks.command",
+        "bench",
+        "Score image editors on REDEdit, ImgEdit, GEdit, RISEBench, KRIS, TextEditBench, or a suite of "
+        "yours.",
+    ),
+    "rate": Place(
+        "benchmarks.rating.command",
+        "rate",
+        "Let people rate outputs of several models blind, side by side (report 5.1).",
+    ),
+}
+"""In the order of `emberline --help`, which imports none of these modules: it answers in a moment."""
+
+
+class ImportedWhenAsked(click.Group):
+    """A group that imports a command's module when that command is asked for, and none to list them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        """Returns the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Returns a command, importing its module, or None where there is no such command."""
+        place = COMMANDS.get(cmd_name)
+        return None if place is None else getattr(import_module(place.module), place.attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Writes the commands and what each is for."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
+
+
+@click.group(cls=ImportedWhenAsked, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """From raw image corpora to an instruction-based image editor, every step traceable.
 
@@ -40,159 +81,6 @@ def main() -> None:
       emberline ui              the asset graph and the training curves in a browser
     """
     quiet()
-
-
-def profile_options(command: F) -> F:
-    """Adds --profile and --home."""
-    home = click.option(
-        "--home",
-        type=click.Path(path_type=Path),
-        help="Folder of all state [default: ./.emberline/<profile>].",
-    )
-    profile = click.option(
-        "--profile", default="demo", show_default=True, help="Name of a profile in profiles/, or a YAML file."
-    )
-    return profile(home(command))
-
-
-@main.command()
-@profile_options
-@click.option(
-    "--images",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder of your photographs instead of the built-in ones.",
-)
-def demo(profile: str, home: Path | None, images: Path | None) -> None:
-    """Make everything: corpus, curated pairs, five training stages, benchmark, champion.
-
-    What is finished is kept: a second run recomputes nothing, a killed run goes on where it stopped.
-
-    \b
-    Example:
-      emberline demo
-      emberline demo --images ~/photographs
-    """
-    loaded = _load(profile)
-    if images is not None:
-        loaded = _guarded(lambda: with_photographs(loaded, images))
-    _run(loaded, home, dg.AssetSelection.all())
-
-
-@main.command()
-@profile_options
-@click.option("--select", "selection", help="A Dagster selection, such as 'deduped+' or 'group:training'.")
-@click.option("--job", type=click.Choice(JOBS), help="A part of the lineage.")
-@click.option("--plan", is_flag=True, help="Print what would run, where, and what it needs; touch nothing.")
-def run(profile: str, home: Path | None, selection: str | None, job: str | None, plan: bool) -> None:
-    """Run some assets of a profile.
-
-    \b
-    Example:
-      emberline run --select filtered        decide again after a threshold changed
-      emberline run --job train              the five training stages
-      emberline run --profile cluster --plan what the full size would take
-    """
-    if selection and job:
-        raise click.UsageError("--select and --job each name assets. Give one of them.")
-    loaded = _load(profile)
-    chosen = _guarded(lambda: _selection(selection, job))
-    if plan:
-        print_plan(loaded, _home(loaded, home), chosen, Console())
-    else:
-        _run(loaded, home, chosen)
-
-
-@main.command("status")
-@profile_options
-@click.option("--json", "as_json", is_flag=True, help="The whole of it, for programs.")
-def status_command(profile: str, home: Path | None, as_json: bool) -> None:
-    """Say what a home holds: funnel, filters, stages, benchmark, registry.
-
-    \b
-    Example:
-      emberline status
-      emberline status --json | jq .bench
-    """
-    found = status(Lake(str(_home(_load(profile), home))))
-    if as_json:
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
-    else:
-        print_status(found, Console())
-
-
-@main.command("explain")
-@profile_options
-@click.argument("identifier", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="The whole of it, for programs.")
-def explain_command(profile: str, home: Path | None, identifier: str, as_json: bool) -> None:
-    """Tell the whole life of an image or a sample, from its file to the checkpoints that saw it.
-
-    ID is the id of an image, a sample or a record (the first digits are enough), or a file's path in its
-    corpus.
-
-    \b
-    Example:
-      emberline explain 3f9a
-    """
-    lake = Lake(str(_home(_load(profile), home)))
-    life = _guarded(lambda: explain(lake, identifier))
-    if as_json:
-        click.echo(json.dumps(life, indent=1, ensure_ascii=False, default=str))
-    else:
-        print_life(life, Console())
-
-
-@main.command()
-@profile_options
-@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback, unless something guards it.")
-@click.option("--dagster-port", default=3000, show_default=True)
-@click.option("--mlflow-port", default=5000, show_default=True)
-def ui(profile: str, home: Path | None, host: str, dagster_port: int, mlflow_port: int) -> None:
-    """Open Dagster's and MLflow's pages on a home, until Ctrl-C.
-
-    \b
-    Example:
-      emberline ui
-    """
-    place = _home(_load(profile), home)
-    started = servers(place, host, dagster_port, mlflow_port)
-    for server in started:
-        if server.url is not None:
-            click.echo(f"{server.name}: {server.url}")
-    _guarded(lambda: serve(place, profile_path(profile), started))
-
-
-def _run(profile: Profile, home: Path | None, selection: dg.AssetSelection) -> None:
-    place = _home(profile, home)
-    console = Console(file=sys.stderr)
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    _guarded(lambda: run_assets(profile, place, selection, console))
-    print_consequences(profile, place, since, console)
-    click.echo(f"Done: {place}. `emberline status` says what came of it, `emberline ui` shows it.")
-
-
-def _selection(selection: str | None, job: str | None) -> dg.AssetSelection:
-    if selection:
-        return dg.AssetSelection.from_string(selection)
-    return next(one.selection for one in jobs if one.name == (job or "all"))
-
-
-def _load(profile: str) -> Profile:
-    return _guarded(lambda: load_profile(profile))
-
-
-def _home(profile: Profile, home: Path | None) -> Path:
-    return (home or default_home(profile)).absolute()
-
-
-Result = TypeVar("Result")
-
-
-def _guarded(action: Callable[[], Result]) -> Result:
-    try:
-        return action()
-    except FAULTS as error:
-        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

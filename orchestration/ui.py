@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestration.instance import QUIET, dagster_home
+from orchestration.environment import QUIET
+from orchestration.instance import dagster_home
 
 STOP_SECONDS = 10.0
 
