@@ -1,6 +1,7 @@
 """The sizes of the editor, without Torch, so that a profile is read in a moment."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class EditorConfig:
         zero_cond_t: whether reference tokens are told that they are clean (Qwen-Image-Edit-2511).
     """
 
+    __pydantic_config__: ClassVar = {"extra": "forbid"}  # a profile's misspelt field is an error
+
     latent_channels: int
     layers: int
     heads: int
@@ -26,6 +29,9 @@ class EditorConfig:
     zero_cond_t: bool
 
     def __post_init__(self) -> None:
+        for name in ("latent_channels", "layers", "heads", "head_dim", "text_dim"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} must be at least 1.")
         if sum(self.rope_axes) != self.head_dim or any(axis % 2 for axis in self.rope_axes):
             raise ValueError(
                 f"rope_axes {self.rope_axes} must be even numbers whose sum is head_dim {self.head_dim}, "

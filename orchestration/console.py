@@ -1,6 +1,7 @@
 """What a person sees while a run goes on: which asset, how far, and about how long until the end."""
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
 
@@ -11,15 +12,18 @@ from rich.text import Text
 LINE_EVERY_SECONDS = 10.0
 """How often a line is printed where there is no terminal, as in a log file."""
 
-REFERENCE_SECONDS: Mapping[str, float] = {}
-UNKNOWN_SECONDS = 5.0
+SHOW_EVERY_SECONDS = 0.5
+"""How often the line of a terminal is drawn, also while an asset reports nothing."""
+
+TRUST_SECONDS = 20.0
+"""Expected seconds that must have passed before the speed of this machine is believed half."""
 
 
 class RunConsole(logging.Handler):
     """Follows a run through Dagster's events and the progress of its assets.
 
     It is the logger of the run and the `progress` that assets report to. The estimate of the time left
-    is what each asset took on the reference machine, scaled by how fast this machine has been so far.
+    is what each asset is expected to take, scaled by how fast this machine has been so far.
     """
 
     def __init__(self, expected: Mapping[str, float], console: Console) -> None:
@@ -30,7 +34,10 @@ class RunConsole(logging.Handler):
         self._took: dict[str, float] = {}
         self._current: tuple[str, float] | None = None
         self._activity = ""
+        self._phase = ("", 0.0, 0.0)
         self._begin = self._last_line = time.monotonic()
+        self._ended = threading.Event()
+        self._clock = threading.Thread(target=self._follow_the_clock, daemon=True)
         self._live: Live | None = None
         if console.is_terminal:
             self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -38,47 +45,63 @@ class RunConsole(logging.Handler):
     def __enter__(self) -> "RunConsole":
         if self._live is not None:
             self._live.start()
+        self._clock.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._clock.join()
         if self._live is not None:
             self._live.stop()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes a Dagster event or a log line."""
-        event = record.__dict__.get("dagster_meta", {}).get("dagster_event")
+        said = record.__dict__.get("dagster_meta", {})
+        event = said.get("dagster_event")
         kind = getattr(event, "event_type_value", None)
         step = getattr(event, "step_key", None)
         if kind == "STEP_START" and step in self._expected:
             self._start(step)
-        elif kind in ("STEP_SUCCESS", "STEP_FAILURE") and self._current and self._current[0] == step:
+        elif kind in ("STEP_SUCCESS", "STEP_FAILURE") and self._is_current(step):
             self._finish(kind == "STEP_SUCCESS")
-        elif record.levelno >= logging.WARNING and event is None:
-            self._console.print(Text(record.getMessage(), style="yellow"))
+        elif record.levelno >= logging.WARNING and event is None and self._is_current(said.get("step_key")):
+            self._console.print(Text(said["orig_message"], style="yellow"))
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Takes how far an asset's current work is; the `Progress` of assets."""
         self._activity = f"{what} {done}/{total}" if total > 1 else what
+        name, begin, _ = self._phase
+        if name != what:
+            begin = time.monotonic()
+        rate_left = (time.monotonic() - begin) * (total - done) / done if 0 < done <= total else 0.0
+        self._phase = (what, begin, rate_left)
         self._show()
 
     def seconds_left(self) -> float:
         """Returns the estimated seconds until the last asset is finished."""
-        known = sum(self._expected[name] for name in self._took)
-        speed = min(max(sum(self._took.values()) / known, 0.3), 5.0) if known > 0 else 1.0
+        finished = sum(self._expected[name] for name in self._took)
+        speed = (sum(self._took.values()) + TRUST_SECONDS) / (finished + TRUST_SECONDS)
+        current = self._current
         ahead = sum(
             seconds
             for name, seconds in self._expected.items()
-            if name not in self._took and (self._current is None or name != self._current[0])
+            if name not in self._took and (current is None or name != current[0])
         )
         running = 0.0
-        if self._current is not None:
-            name, begin = self._current
-            running = max(self._expected[name] * speed - (time.monotonic() - begin), 0.0)
+        if current is not None:
+            name, begin = current
+            gone = time.monotonic() - begin
+            # What an asset reports of its work is a lower bound: other work may come after it.
+            running = max(self._expected[name] * speed - gone, self._phase[2], 0.0)
         return ahead * speed + running
+
+    def _is_current(self, step: str | None) -> bool:
+        return self._current is not None and self._current[0] == step
 
     def _start(self, step: str) -> None:
         self._current = (step, time.monotonic())
         self._activity = ""
+        self._phase = ("", 0.0, 0.0)
         self._show()
 
     def _finish(self, succeeded: bool) -> None:
@@ -89,17 +112,22 @@ class RunConsole(logging.Handler):
         self._current = None
         mark, style = ("done", "green") if succeeded else ("FAILED", "red")
         line = Text.assemble((f"{mark:>6}", style), f"  {step:<16} {took:6.1f} s   ", (self._status(), "dim"))
-        self._console.print(line)
+        self._console.print(line, soft_wrap=True)
         self._last_line = time.monotonic()
 
+    def _follow_the_clock(self) -> None:
+        while not self._ended.wait(SHOW_EVERY_SECONDS):
+            if self._current is not None:
+                self._show()
+
     def _show(self) -> None:
-        name = self._current[0] if self._current else ""
-        text = f"{name:<16} {self._activity}   {self._status()}"
+        current = self._current
+        text = f"{current[0] if current else '':<16} {self._activity}   {self._status()}"
         if self._live is not None:
-            self._live.update(Text(text), refresh=True)
+            self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
         elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
-            self._console.print(Text(f"        {text}"), soft_wrap=True)
             self._last_line = time.monotonic()
+            self._console.print(Text(f"        {text}"), soft_wrap=True)
 
     def _status(self) -> str:
         finished, assets = len(self._took), len(self._expected)

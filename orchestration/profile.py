@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from assets.cached.config import EncodeConfig, MixturesConfig
@@ -19,6 +18,7 @@ from assets.training.config import STAGES, TrainingConfig
 from benchmarks.config import BenchConfig
 from models.backends import BackendsConfig
 from orchestration.profile_errors import ProfileError, describe
+from orchestration.profile_text import read_profile_text
 from trainers.descriptor_config import DescriptorTrainingConfig
 from trainers.evaluator_config import EvaluatorTrainingConfig
 
@@ -26,6 +26,9 @@ TEXT_DIMENSION = 384
 """Channels of a token state of all-MiniLM-L6-v2, the one text encoder that there is a backend for."""
 
 PROFILES = Path(__file__).parents[1] / "profiles"
+
+MAX_BYTES = 1_000_000
+"""Larger files are refused unread: something else was named by mistake."""
 
 
 class EngineConfig(BaseModel, frozen=True, extra="forbid"):
@@ -115,20 +118,27 @@ def load_profile(name: str) -> Profile:
         ProfileError: one line for each fault, with file, line, field and mend.
     """
     path = profile_path(name)
-    return parse_profile(path.read_text(encoding="utf-8"), str(path))
+    if path.stat().st_size > MAX_BYTES:
+        raise ProfileError(f"{path} is larger than {MAX_BYTES:,} bytes. A profile is a short YAML file.")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        reason = f"{path}: byte {error.start} is not UTF-8. Save the profile as UTF-8 text."
+        raise ProfileError(reason) from error
+    return parse_profile(text, str(path))
 
 
 def parse_profile(text: str, file: str) -> Profile:
-    """Returns the profile that a YAML text says; `file` is how errors call it."""
+    """Returns the profile that a YAML text says; `file` is how errors call it.
+
+    Raises:
+        ProfileError: one line for each fault, with file, line, field and mend.
+    """
+    read = read_profile_text(text, file)
     try:
-        value = yaml.safe_load(text)
-        return Profile.model_validate(value if value is not None else {})
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        reason = f"{file}:{line} is not YAML: {error.problem}. Mend the line or the one above it."
-        raise ProfileError(reason) from error
+        return Profile.model_validate(read.value)
     except ValidationError as error:
-        raise ProfileError(describe(error, text, file, Profile)) from error
+        raise ProfileError(describe(error, read.lines, file, Profile)) from error
 
 
 def with_photographs(profile: Profile, folder: Path) -> Profile:

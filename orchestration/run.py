@@ -12,11 +12,12 @@ from rich.console import Console
 from assets.lake.lake import Lake
 from assets.lake.steps import read_manifests
 from orchestration.automation import batch_range, register_batches
-from orchestration.console import REFERENCE_SECONDS, UNKNOWN_SECONDS, RunConsole
+from orchestration.console import RunConsole
 from orchestration.definitions import build_definitions
 from orchestration.instance import open_instance
 from orchestration.plan import Planned, plan
 from orchestration.profile import Profile
+from orchestration.reference import UNKNOWN_SECONDS, reference_seconds, seconds
 
 CORPUS = dg.AssetKey("demo_corpus")
 
@@ -71,11 +72,11 @@ def expected_seconds(lake: Lake, planned: Sequence[Planned]) -> Mapping[str, flo
 
     What was never made here takes what it takes on the reference machine.
     """
+    reference = reference_seconds()
     expected = {}
     for row in planned:
         manifests = read_manifests(lake, row.asset)
-        took = sum(manifest.seconds for manifest in manifests)
-        known = took if manifests else REFERENCE_SECONDS.get(row.asset, UNKNOWN_SECONDS)
+        known = seconds(manifests) if manifests else reference.get(row.asset, UNKNOWN_SECONDS)
         expected[row.asset] = 0.0 if row.state == "finished" else known
     return expected
 

@@ -1,0 +1,95 @@
+"""The YAML of a profile: its values, and the line of every field for what is said about them."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import yaml
+
+from orchestration.profile_errors import ProfileError, dotted, line_of
+from orchestration.profile_types import FieldPath
+
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+MAX_DEPTH = 20
+MAX_FIELDS = 100_000
+
+
+class ProfileText(NamedTuple):
+    """What a YAML text says, and the line of every field of it, counted from 1."""
+
+    value: Any
+    lines: Mapping[FieldPath, int]
+
+
+def read_profile_text(text: str, file: str) -> ProfileText:
+    """Returns what a YAML text says, an empty mapping where it says nothing.
+
+    Raises:
+        ProfileError: it is not YAML, names a field twice, refers to itself, or has an infinite number.
+    """
+    root, value = _parse(text, file)
+    lines: dict[FieldPath, int] = {(): 1}
+    if root is not None:
+        _collect(root, (), lines, file)
+    for path, number in _numbers(value, ()):
+        if not math.isfinite(number):
+            where = f"{file}:{line_of(path, lines)} {dotted(path)}"
+            raise ProfileError(f"{where}: {number} is not a finite number. Write one.")
+    return ProfileText(value if value is not None else {}, lines)
+
+
+def _parse(text: str, file: str) -> tuple[yaml.Node | None, Any]:
+    try:
+        return yaml.compose(text, Loader=LOADER), yaml.load(text, Loader=LOADER)  # noqa: S506 (safe either way)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        reason = f"{file}:{line} is not YAML: {error.problem}. Mend the line or the one above it."
+        raise ProfileError(reason) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # such as a date that there is none of, or a character that no YAML may have
+        reason = str(error).partition("\n")[0]
+        raise ProfileError(f"{file}:1 is not YAML: {reason}. Mend the file.") from error
+
+
+def _collect(node: yaml.Node, path: FieldPath, lines: dict[FieldPath, int], file: str) -> None:
+    if len(path) > MAX_DEPTH or len(lines) > MAX_FIELDS:  # as an alias of something around it is
+        raise ProfileError(
+            f"{file}:{node.start_mark.line + 1} is nested more than {MAX_DEPTH} deep or holds more than "
+            f"{MAX_FIELDS:,} fields. A profile is much smaller: mend the aliases of this line."
+        )
+    if isinstance(node, yaml.MappingNode):
+        _collect_mapping(node, path, lines, file)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines.setdefault((*path, index), value.start_mark.line + 1)
+            _collect(value, (*path, index), lines, file)
+
+
+def _collect_mapping(node: yaml.MappingNode, path: FieldPath, lines: dict[FieldPath, int], file: str) -> None:
+    own: dict[str, int] = {}
+    merged = []
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if key.tag == "tag:yaml.org,2002:merge":
+            merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
+            continue
+        name = str(key.value)
+        if name in own:
+            where = f"{file}:{line} {dotted((*path, name))}"
+            raise ProfileError(f"{where}: is there twice, first on line {own[name]}. Remove one of them.")
+        own[name] = line
+        lines.setdefault((*path, name), line)
+        _collect(value, (*path, name), lines, file)
+    for alias in merged:
+        _collect(alias, path, lines, file)
+
+
+def _numbers(value: Any, path: FieldPath) -> Iterator[tuple[FieldPath, float]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _numbers(inner, (*path, str(key)))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _numbers(inner, (*path, index))
+    elif isinstance(value, float):
+        yield path, value

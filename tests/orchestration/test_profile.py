@@ -1,0 +1,238 @@
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from profile_sheet import Sheet, at, leaves
+
+from orchestration.profile import PROFILES, load_profile, parse_profile, profile_path, with_photographs
+from orchestration.profile_errors import ProfileError, dotted
+
+DEMO = yaml.safe_load((PROFILES / "demo.yaml").read_text())
+LEAVES = sorted(leaves(DEMO), key=str)
+FIELDS = [path for path in LEAVES if isinstance(path[-1], str)]
+BOMB = "a0: &a0 [1]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
+"""Nine levels of lists that each hold the one before nine times."""
+
+OPTIONAL = {"value", "quantile", "per", "unless_category"}
+"""Fields of a rule that may be left out."""
+
+FAULT = re.compile(r"mine\.yaml:(\d+) ([\w.-]+): (.{5,})", re.DOTALL)
+
+
+def faults(sheet: Sheet) -> list[tuple[int, str, str]]:
+    """The line, field and complaint of every fault that a profile has; none where it is valid."""
+    said = complaint(sheet.text)
+    found = [FAULT.fullmatch(line) for line in said.splitlines()]
+    assert all(found), f"not of the form file:line field: complaint:\n{said}"
+    return [(int(match[1]), match[2], match[3]) for match in found if match]
+
+
+def complaint(text: str) -> str:
+    """What is said of a profile, nothing where it is valid; an error of another kind goes on."""
+    try:
+        parse_profile(text, "mine.yaml")
+    except ProfileError as error:
+        return str(error)
+    return ""
+
+
+def changed(path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
+    profile = copy.deepcopy(DEMO)
+    at(profile, path[:-1])[path[-1]] = value
+    return profile
+
+
+def assert_blamed(sheet: Sheet, path: tuple[str | int, ...], found: list[tuple[int, str, str]]) -> None:
+    """Some fault names the field, a section around it, or a field that does not go with it, and its line."""
+    lines = {dotted(known): line for known, line in sheet.lines.items()} | {"profile": 1}
+    for line, field, _ in found:
+        there = max((name for name in lines if f"{field}.".startswith(f"{name}.")), key=len, default="")
+        assert line == lines[there], f"{field} stands on another line: {found}"
+    around = {dotted(path[:length]) or "profile" for length in range(len(path) + 1)}
+    named = any(field in around or field.startswith(f"{dotted(path)}.") for _, field, _ in found)
+    assert named or any(f"{path[-1]} " in said for _, _, said in found), f"{path}: {found}"
+
+
+@pytest.mark.parametrize("path", sorted(PROFILES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_profile_of_the_repository_is_valid(path):
+    profile = load_profile(path.stem)
+    assert profile.name == path.stem
+    assert profile == load_profile(str(path))
+
+
+def test_a_missing_field_is_named_on_the_line_of_its_section():
+    for path in FIELDS:
+        profile = copy.deepcopy(DEMO)
+        del at(profile, path[:-1])[path[-1]]
+        sheet = Sheet(profile)
+        found = faults(sheet)
+        if path[-1] in OPTIONAL and not found:
+            continue
+        assert_blamed(sheet, path, found)
+        if path[-1] not in OPTIONAL:
+            assert (sheet.line_of(path), dotted(path)) in [(line, field) for line, field, _ in found], path
+            assert any(said.startswith("is not there. Add it") for _, _, said in found)
+
+
+def test_a_misspelt_field_is_named_with_the_one_that_was_meant():
+    for path in FIELDS:
+        profile = copy.deepcopy(DEMO)
+        section = at(profile, path[:-1])
+        misspelt = f"{path[-1]}x"
+        section[misspelt] = section.pop(path[-1])
+        sheet = Sheet(profile)
+        wrong = (*path[:-1], misspelt)
+        found = faults(sheet)
+        said = next(
+            (said for line, field, said in found if (line, field) == (sheet.lines[wrong], dotted(wrong))), ""
+        )
+        assert said == f"is not a field. Did you mean {path[-1]}?", (path, found)
+
+
+def test_an_unknown_field_is_named_with_those_that_are_known():
+    sections = sorted({path[:-1] for path in FIELDS} | {()}, key=str)
+    for section in sections:
+        profile = copy.deepcopy(DEMO)
+        at(profile, section)["qqqq"] = 1
+        sheet = Sheet(profile)
+        found = faults(sheet)
+        assert_blamed(sheet, (*section, "qqqq"), found)
+
+
+WRONG = ({"a": {"b": 1}}, [[]], "\N{SNOWMAN} not this", None, -1e9, 1e30)
+
+
+@pytest.mark.parametrize("which", range(len(WRONG)))
+def test_a_value_that_cannot_be_is_named_on_its_line(which):
+    value, tried = WRONG[which], LEAVES[which % 3 :: 3]
+    refused = 0
+    for path in tried:
+        sheet = Sheet(changed(path, value))
+        found = faults(sheet)
+        if found:
+            refused += 1
+            assert_blamed(sheet, path, found)
+    assert refused == len(tried) if isinstance(value, (dict, list)) else refused > len(tried) / 3
+
+
+@pytest.mark.parametrize("text", [".nan", ".inf", "-.inf"])
+def test_a_number_that_is_none_is_refused_everywhere(text):
+    lines = (PROFILES / "demo.yaml").read_text().splitlines()
+    numbers = [number for number, line in enumerate(lines) if re.fullmatch(r"\s+\w+: [\d.e+-]+", line)]
+    assert len(numbers) > 100
+    for number in numbers:
+        mutated = list(lines)
+        mutated[number] = re.sub(r": .*", f": {text}", lines[number])
+        field = lines[number].strip().partition(":")[0]
+        with pytest.raises(ProfileError, match=rf"^mine\.yaml:{number + 1} \S*\b{field}: .* Write one\.$"):
+            parse_profile("\n".join(mutated), "mine.yaml")
+
+
+def test_a_field_that_is_there_twice_is_refused():
+    text = (PROFILES / "demo.yaml").read_text().replace("  ranks: 2\n", "  ranks: 2\n    ranks: 4\n")
+    with pytest.raises(ProfileError, match=r"training\.trainer\.ranks: is there twice, first on line \d+"):
+        parse_profile(text, "mine.yaml")
+
+
+def test_sections_may_share_settings_by_an_anchor():
+    text = (PROFILES / "demo.yaml").read_text()
+    shared = text.replace("  pretrain:\n    stage: pretrain\n", "  pretrain: &shared\n    stage: pretrain\n")
+    begin = shared.index("  ct:\n    stage: ct\n")
+    end = shared.index("  sft:\n    stage: sft\n")
+    merged = "  ct:\n    <<: *shared\n    stage: ct\n    balance_by: [category]\n"
+    with pytest.raises(ProfileError, match=r"training\.ct\.initial_exponent: is not a field"):
+        parse_profile(shared[:begin] + merged + shared[end:], "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [1",
+        "a: &a [*a]",
+        "- 1",
+        "just words",
+        "a: 2024-13-45",
+        "{[1]: 2}",
+        "1: 2",
+        "a: !!python/object:os.system {}",
+        "\t- a",
+        "a: \x07",
+        "[" * 3000,
+        BOMB,
+    ],
+    ids=range(12),
+)
+def test_what_is_no_profile_is_refused_in_a_sentence(text):
+    with pytest.raises(ProfileError, match=r"^mine\.yaml:\d+ .{10,}"):
+        parse_profile(text, "mine.yaml")
+
+
+def test_an_empty_profile_lacks_everything():
+    with pytest.raises(ProfileError) as caught:
+        parse_profile("# nothing\n", "mine.yaml")
+    assert {line.split()[1] for line in str(caught.value).splitlines()} >= {"name:", "training:", "bench:"}
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_no_text_makes_the_reader_fail(data):
+    text = (PROFILES / "demo.yaml").read_text()
+    position = data.draw(st.integers(0, len(text)))
+    length = data.draw(st.integers(0, 40))
+    words = st.text(st.characters(codec="utf-8"), max_size=20)
+    piece = data.draw(words | st.sampled_from(["&a ", "*a", "<<: ", "!!", "]"]))
+    said = complaint(text[:position] + piece + text[position + length :])
+    assert not said or said.startswith("mine.yaml:")
+
+
+def test_parts_that_do_not_fit_are_named_where_one_of_them_stands():
+    for path, value in (
+        (("training", "trainer", "editor", "latent_channels"), 8),
+        (("training", "trainer", "editor", "text_dim"), 3584),
+        (("training", "trainer", "editor", "rope_axes"), [8, 8, 8]),
+        (("training", "trainer", "editor", "layers"), 0),
+        (("training", "nft", "batch_size"), 33),
+        (("training", "sft", "warmup_steps"), 5000),
+        (("demo", "corpus"), "elsewhere"),
+        (("demo", "crop_side_max"), 40),
+    ):
+        sheet = Sheet(changed(path, value))
+        [(line, field, said)] = faults(sheet)
+        assert (line, field) == (sheet.lines[path], dotted(path))
+        assert "must be" in said or "crop_side_min" in said or str(value) in said
+    profile = copy.deepcopy(DEMO)
+    del profile["mixtures"]["stages"]["dpo"]
+    [(_, field, said)] = faults(Sheet(profile))
+    assert (field, "dpo" in said) == ("mixtures.stages", True)
+
+
+def test_files_that_hold_no_text_are_refused(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"name: \xff\xfe")
+    with pytest.raises(ProfileError, match="byte 6 is not UTF-8"):
+        load_profile(str(path))
+    path.write_bytes(b"#" * 1_000_001)
+    with pytest.raises(ProfileError, match="larger than"):
+        load_profile(str(path))
+
+
+def test_a_profile_that_is_not_there_is_answered_with_those_that_are():
+    with pytest.raises(ProfileError, match=r"No profile nowhere\. .*\bdemo\b"):
+        profile_path("nowhere")
+
+
+def test_photographs_of_ones_own_have_a_home_of_their_own(tmp_path):
+    folder = tmp_path / "My Photographs 2024!"
+    folder.mkdir()
+    profile = with_photographs(load_profile("demo"), folder)
+    assert profile.name == "demo-my-photographs-2024"
+    assert profile.demo is not None
+    assert profile.demo.images == Path(folder)
+    without = profile.model_copy(update={"demo": None})
+    with pytest.raises(ProfileError, match="no demo corpus"):
+        with_photographs(without, folder)
