@@ -24,7 +24,7 @@ from models.pixels import decode, encode_png, shrink
 from models.progress import Progress
 from models.seeding import numpy_generator
 
-VERSION = "1"
+VERSION = "2"
 """Raised when a template's pixels change, so that shards written before are made again."""
 
 SMALLEST_SOURCE = 32

@@ -88,7 +88,7 @@ def test_blur_is_the_gaussian_of_scikit_image():
 
 
 def test_brightness_curves_are_gamma_curves():
-    for name, gamma in (("brighter", 0.5), ("darker", 2.0)):
+    for name, gamma in (("brighter", 1 / 2.6), ("darker", 2.6)):
         assert np.abs(edited(name).astype(int) - adjust_gamma(CAT, gamma)).max() <= 1
 
 

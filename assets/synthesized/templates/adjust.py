@@ -13,8 +13,8 @@ from assets.synthesized.templates.template import (
     through_curve,
 )
 
-EXPOSURE = 2.0
-"""Exponent of `darker`, and one over that of `brighter`: a mid grey of 128 becomes 64 or 181."""
+EXPOSURE = 2.6
+"""Exponent of `darker`, and one over that of `brighter`: a mid grey of 128 becomes 42 or 196."""
 
 CONTRAST = 0.4
 TONE = Kind("stylistic", "adjust")

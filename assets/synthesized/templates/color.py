@@ -14,10 +14,10 @@ from assets.synthesized.templates.template import (
     through_curve,
 )
 
-WARM = 1.35
+WARM = 1.7
 """Exponent of blue, and one over that of red: a visible cast without clipping."""
 
-SATURATION = 1.9
+SATURATION = 2.5
 SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]])
 """The matrix of the W3C filter `sepia(1)`, rows red, green, blue."""
 
@@ -45,7 +45,7 @@ def cooler(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
 
 
 def saturate(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:  # noqa: ARG001
-    """Returns the picture with every colour 1.9 times as far from grey."""
+    """Returns the picture with every colour 2.5 times as far from grey."""
     grey = _grey(sources[0])[:, :, None].astype(np.float64)
     return rounded(grey + SATURATION * (sources[0] - grey))
 
