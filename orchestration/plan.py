@@ -1,6 +1,6 @@
 """What a run would do: each asset, whether it is due, where it runs and what it needs. Touches nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,12 +14,12 @@ from assets.lake.steps import MissingInputError, finished, read_manifest, read_m
 from assets.materialize import PARTITIONED, step_of
 from assets.training.config import STAGES
 from orchestration.definitions import build_definitions
+from orchestration.estimate import parameter_count, rank_memory
 from orchestration.profile import Profile
 from orchestration.resources import build_resources, tracking
+from orchestration.selection import selected_assets
 
 State = Literal["finished", "due", "depends"]
-
-ON_POOL = {"raw_images", "measured", "copy_descriptor", "synthesized", "target_measures", "longtail"}
 
 
 class Planned(NamedTuple):
@@ -32,11 +32,15 @@ class Planned(NamedTuple):
 
 
 def plan(profile: Profile, home: Path, selection: dg.AssetSelection) -> list[Planned]:
-    """Returns the selected assets in the order in which they would run."""
+    """Returns the selected assets in the order in which they would run.
+
+    Raises:
+        SelectionError: nothing is selected.
+    """
     definitions = build_definitions(profile, home)
     resources = build_resources(profile, home, None)
     graph = definitions.resolve_asset_graph()
-    chosen = selection.resolve(graph)
+    chosen = selected_assets(selection, definitions)
     lake = Lake(str(home))
     states: dict[str, State] = {}
     planned = []
@@ -47,25 +51,10 @@ def plan(profile: Profile, home: Path, selection: dg.AssetSelection) -> list[Pla
         if states[asset] == "finished" and any(states[name] != "finished" for name in upstream):
             states[asset] = "depends"
         if key in chosen:
-            planned.append(Planned(asset, states[asset], _where(profile, asset), needs(profile, home, asset)))
+            asked = definitions.resolve_assets_def(key).required_resource_keys
+            wanted = tuple(_needs(profile, home, asset, asked))
+            planned.append(Planned(asset, states[asset], _where(profile, asset, asked), wanted))
     return planned
-
-
-def needs(profile: Profile, home: Path, asset: str) -> tuple[str, ...]:
-    """Returns what an asset needs besides its inputs: folders, weights, servers, processes."""
-    mlflow = f"MLflow at {tracking(profile, home).uri}"
-    wanted: Mapping[str, tuple[str, ...]] = {
-        "raw_images": tuple(f"{c.name}: {c.path}" for c in profile.corpora.corpora),
-        "coverage": (_text_encoder(profile), _index(profile)),
-        "longtail": (_text_encoder(profile), _index(profile)),
-        "evaluator": (_text_encoder(profile),),
-        "postfiltered": (_text_encoder(profile),),
-        "train_cache": (_text_encoder(profile),),
-        **{stage: (mlflow, *_stage_needs(profile, stage)) for stage in STAGES},
-        "bench_report": (_text_encoder(profile), mlflow),
-        "champion": (mlflow,),
-    }
-    return wanted.get(asset, ())
 
 
 def print_consequences(profile: Profile, home: Path, since: str, console: Console) -> None:
@@ -92,12 +81,13 @@ def print_consequences(profile: Profile, home: Path, since: str, console: Consol
 
 def print_plan(profile: Profile, home: Path, selection: dg.AssetSelection, console: Console) -> None:
     """Prints the plan of a run as a table."""
-    table = Table(
-        title=f"{profile.name}: {profile.description}", caption=f"home: {home}", title_justify="left"
-    )
+    rows = plan(profile, home, selection)
+    size = parameter_count(profile.training.trainer.editor)
+    console.print(f"{profile.name}: {profile.description}; an editor of {size:,} parameters")
+    table = Table(caption=f"home: {home}")
     for column in ("asset", "state", "runs on", "needs"):
         table.add_column(column, overflow="fold")
-    for row in plan(profile, home, selection):
+    for row in rows:
         style = {"finished": "green", "due": "yellow", "depends": "dim"}[row.state]
         table.add_row(row.asset, f"[{style}]{row.state}[/]", row.runs_on, "\n".join(row.needs))
     console.print(table)
@@ -115,25 +105,44 @@ def _state(lake: Lake, definitions: dg.Definitions, key: dg.AssetKey, resources:
     return "finished" if done and all(done) else "due"
 
 
-def _where(profile: Profile, asset: str) -> str:
+def _where(profile: Profile, asset: str, asked: Set[str]) -> str:
     if asset in STAGES:
         stage = getattr(profile.training, asset)
         return f"{profile.training.trainer.ranks} ranks, ZeRO stage {stage.zero_stage}, {stage.precision}"
-    if asset in ON_POOL:
+    if "engine" in asked:
         return f"{profile.engine.kind}, {profile.engine.workers} workers"
     return "this process"
 
 
+def _needs(profile: Profile, home: Path, asset: str, asked: Set[str]) -> Iterator[str]:
+    """Yields what an asset needs besides its inputs, by the resources that it asks for."""
+    if "corpora" in asked:
+        yield from _corpora(profile)
+    if "backends" in asked:
+        path = profile.backends.text_encoder
+        yield f"text encoder all-MiniLM-L6-v2: {path or 'an installed one'}"
+    if "longtail" in asked:
+        yield f"Qdrant: {profile.longtail.qdrant_url or 'local mode, in the home'}"
+    if "tracking" in asked:
+        yield f"MLflow: {tracking(profile, home).uri}"
+    yield from (need for stage in STAGES if stage == asset for need in _stage_needs(profile, stage))
+
+
+def _corpora(profile: Profile) -> Iterator[str]:
+    for corpus in profile.corpora.corpora:
+        yield f"{corpus.name}: {corpus.path}"
+        if corpus.path.startswith("s3://"):
+            yield "keys of the store in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+
+
 def _stage_needs(profile: Profile, stage: StageName) -> Iterator[str]:
-    config = getattr(profile.training, stage)
-    samples = config.batch_size * profile.training.trainer.ranks
-    yield f"{config.steps:,} steps of {samples} samples at {profile.mixtures.stages[stage].side} px"
+    config, trainer = getattr(profile.training, stage), profile.training.trainer
+    samples = config.batch_size * trainer.ranks
+    yield f"{config.steps:,} steps of {samples:,} samples at {profile.mixtures.stages[stage].side} px"
+    memory = rank_memory(trainer.editor, config, trainer.ranks)
+    parts = ", ".join(f"{name} {_gib(size)}" for name, size in memory._asdict().items() if size)
+    yield f"{_gib(sum(memory))} GiB a rank, activations apart ({parts})"
 
 
-def _text_encoder(profile: Profile) -> str:
-    path = profile.backends.text_encoder
-    return f"text encoder all-MiniLM-L6-v2: {path or 'an installed one'}"
-
-
-def _index(profile: Profile) -> str:
-    return f"Qdrant: {profile.longtail.qdrant_url or 'local mode, in the home'}"
+def _gib(size: float) -> str:
+    return f"{size:,.1f}" if size >= 0.1 else "under 0.1"

@@ -1,6 +1,7 @@
 """The YAML of a profile: its values, and the line of every field for what is said about them."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +13,9 @@ from orchestration.profile_types import FieldPath
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MAX_DEPTH = 20
 MAX_FIELDS = 100_000
+
+PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+"""In an address, as in https://name:password@host."""
 
 
 class ProfileText(NamedTuple):
@@ -25,16 +29,16 @@ def read_profile_text(text: str, file: str) -> ProfileText:
     """Returns what a YAML text says, an empty mapping where it says nothing.
 
     Raises:
-        ProfileError: it is not YAML, names a field twice, refers to itself, or has an infinite number.
+        ProfileError: it is not YAML, names a field twice, refers to itself, or has an
+            infinite number or a password.
     """
     root, value = _parse(text, file)
     lines: dict[FieldPath, int] = {(): 1}
     if root is not None:
         _collect(root, (), lines, file)
-    for path, number in _numbers(value, ()):
-        if not math.isfinite(number):
-            where = f"{file}:{line_of(path, lines)} {dotted(path)}"
-            raise ProfileError(f"{where}: {number} is not a finite number. Write one.")
+    for path, leaf in _leaves(value, ()):
+        if complaint := _complaint(leaf):
+            raise ProfileError(f"{file}:{line_of(path, lines)} {dotted(path)}: {complaint}")
     return ProfileText(value if value is not None else {}, lines)
 
 
@@ -84,12 +88,20 @@ def _collect_mapping(node: yaml.MappingNode, path: FieldPath, lines: dict[FieldP
         _collect(alias, path, lines, file)
 
 
-def _numbers(value: Any, path: FieldPath) -> Iterator[tuple[FieldPath, float]]:
+def _leaves(value: Any, path: FieldPath) -> Iterator[tuple[FieldPath, Any]]:
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _numbers(inner, (*path, str(key)))
+            yield from _leaves(inner, (*path, str(key)))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _numbers(inner, (*path, index))
-    elif isinstance(value, float):
+            yield from _leaves(inner, (*path, index))
+    else:
         yield path, value
+
+
+def _complaint(leaf: Any) -> str | None:
+    if isinstance(leaf, float) and not math.isfinite(leaf):
+        return f"{leaf} is not a finite number. Write one."
+    if isinstance(leaf, str) and PASSWORD.search(leaf):
+        return "holds a password. Take it out of the address, and put it into the environment."
+    return None

@@ -13,6 +13,8 @@ from assets.training.config import STAGES, Tracking
 from models.progress import Progress
 from orchestration.launch import launch_trainer
 from orchestration.profile import Profile
+from orchestration.profile_errors import ProfileError
+from orchestration.profile_text import PASSWORD
 
 LOG_EVERY_SHARE = 0.1
 
@@ -52,9 +54,18 @@ def build_resources(profile: Profile, home: Path, progress: Progress | None) -> 
 
 
 def tracking(profile: Profile, home: Path) -> Tracking:
-    """Returns where MLflow keeps runs and versions: the profile's server, else SQLite in the home."""
+    """Returns where MLflow keeps runs and versions: the profile's server, else SQLite in the home.
+
+    Raises:
+        ProfileError: the environment names a server with a password in its address.
+    """
     experiment = profile.tracking.experiment
     server = profile.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if server and PASSWORD.search(server):
+        raise ProfileError(
+            "MLFLOW_TRACKING_URI holds a password, which would stand in every run's files. Put it into "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+        )
     if server:
         return Tracking(server, experiment, artifact_location=None)
     store = home / "mlflow"

@@ -8,12 +8,15 @@ import click
 import dagster as dg
 from rich.console import Console
 
-from orchestration.automation import JOBS, jobs
+from orchestration.automation import JOBS
 from orchestration.commands.options import chosen_home, chosen_profile, guarded, profile_options
 from orchestration.plan import print_consequences, print_plan
 from orchestration.profile import Profile, default_home, with_photographs
 from orchestration.profile_errors import ProfileError
 from orchestration.run import BusyHomeError, RunFailedError, run_assets
+from orchestration.selection import SelectionError, job_selection, parse_selection
+
+FAULTS = (ProfileError, SelectionError, BusyHomeError, RunFailedError)
 
 
 @click.command()
@@ -35,7 +38,7 @@ def demo(profile: str, home: Path | None, images: Path | None) -> None:
     """
     loaded = chosen_profile(profile)
     if images is not None:
-        loaded = guarded(lambda: with_photographs(loaded, images), ProfileError)
+        loaded = guarded(lambda: with_photographs(loaded, images), *FAULTS)
     _run(profile, loaded, chosen_home(loaded, home), dg.AssetSelection.all())
 
 
@@ -57,9 +60,9 @@ def run(profile: str, home: Path | None, selection: str | None, job: str | None,
         raise click.UsageError("--select and --job each name assets. Give one of them.")
     loaded = chosen_profile(profile)
     place = chosen_home(loaded, home)
-    chosen = _selection(selection, job)
+    chosen = guarded(lambda: _selection(selection, job), *FAULTS)
     if plan:
-        print_plan(loaded, place, chosen, Console())
+        guarded(lambda: print_plan(loaded, place, chosen, Console()), *FAULTS)
     else:
         _run(profile, loaded, place, chosen)
 
@@ -67,7 +70,7 @@ def run(profile: str, home: Path | None, selection: str | None, job: str | None,
 def _run(name: str, profile: Profile, home: Path, selection: dg.AssetSelection) -> None:
     console = Console(file=sys.stderr)
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    guarded(lambda: run_assets(profile, home, selection, console), BusyHomeError, RunFailedError)
+    guarded(lambda: run_assets(profile, home, selection, console), *FAULTS)
     print_consequences(profile, home, since, console)
     options = _options(name, home)
     click.echo(f"Done: {home}")
@@ -81,6 +84,4 @@ def _options(name: str, home: Path) -> str:
 
 
 def _selection(selection: str | None, job: str | None) -> dg.AssetSelection:
-    if selection:
-        return dg.AssetSelection.from_string(selection)
-    return next(one.selection for one in jobs if one.name == (job or "all"))
+    return parse_selection(selection) if selection else job_selection(job or "all")
