@@ -5,7 +5,6 @@ names as the system behind its first level of deduplication (2.2.1).
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -13,15 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save
 from torch import nn
 
+from models.saved_weights import WEIGHTS, load_weights, save_weights
 from models.thumbnail import SIDE, squeeze
 
 DIMENSIONS = 128
 ARCHITECTURE = "copy-descriptor-1"
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
 BATCH = 64
 
 
@@ -87,12 +84,8 @@ def new_descriptor(seed: int) -> CopyDescriptor:
 
 def save_descriptor(model: CopyDescriptor, folder: Path) -> list[Path]:
     """Writes `model.safetensors` and `config.json`; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    (folder / WEIGHTS).write_bytes(save(weights))
     config = {"architecture": ARCHITECTURE, "input_side": SIDE, "dimensions": DIMENSIONS}
-    (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
-    return [folder / WEIGHTS, folder / CONFIG]
+    return save_weights(folder, model.state_dict(), config)
 
 
 def load_descriptor(folder: Path) -> CopyDescriptor:
@@ -101,14 +94,8 @@ def load_descriptor(folder: Path) -> CopyDescriptor:
     Raises:
         ValueError: the folder holds another architecture.
     """
-    config = json.loads((folder / CONFIG).read_text())
-    if config.get("architecture") != ARCHITECTURE:
-        raise ValueError(
-            f"{folder / CONFIG}: {ARCHITECTURE!r} expected, {config.get('architecture')!r} found. "
-            "Delete the folder and run again to train the descriptor anew."
-        )
     model = CopyDescriptor()
-    model.load_state_dict(load_file(folder / WEIGHTS))
+    model.load_state_dict(load_weights(folder, ARCHITECTURE))
     return model.to(memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]
 
 

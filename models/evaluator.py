@@ -1,17 +1,15 @@
 """The evaluator: does a target show what an instruction asks of a source? (report 2.6, embedded backend)."""
 
-import json
 from itertools import pairwise
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save
 from torch import nn
 
+from models.saved_weights import load_weights, save_weights
+
 ARCHITECTURE = "pair-evaluator-1"
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
 INSTRUCTION_CHANNELS = 384
 WIDTH = 256
 GRID = 4
@@ -73,11 +71,8 @@ def new_evaluator(seed: int) -> PairEvaluator:
 
 def save_evaluator(model: PairEvaluator, folder: Path) -> list[Path]:
     """Writes `model.safetensors` and `config.json`; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / WEIGHTS).write_bytes(save(model.state_dict()))
     config = {"architecture": ARCHITECTURE, "instruction_channels": INSTRUCTION_CHANNELS}
-    (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
-    return [folder / WEIGHTS, folder / CONFIG]
+    return save_weights(folder, model.state_dict(), config)
 
 
 def load_evaluator(folder: Path) -> PairEvaluator:
@@ -86,12 +81,6 @@ def load_evaluator(folder: Path) -> PairEvaluator:
     Raises:
         ValueError: the folder holds another architecture.
     """
-    config = json.loads((folder / CONFIG).read_text())
-    if config.get("architecture") != ARCHITECTURE:
-        raise ValueError(
-            f"{folder / CONFIG}: {ARCHITECTURE!r} expected, {config.get('architecture')!r} found. "
-            "Delete the folder and run again to train the evaluator anew."
-        )
     model = PairEvaluator()
-    model.load_state_dict(load_file(folder / WEIGHTS))
+    model.load_state_dict(load_weights(folder, ARCHITECTURE))
     return model.eval()

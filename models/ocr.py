@@ -1,7 +1,7 @@
 """Text in pictures: the PP-OCR detector and recognizer that travel in RapidOCR's wheel (Apache-2.0)."""
 
+import threading
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import cv2
@@ -12,6 +12,9 @@ STRIDE = 32
 
 UPRIGHT_RATIO = 1.5
 """Height over width from which a line is taken to run from top to bottom, and is turned to be read."""
+
+DETECTOR, RECOGNIZER = "PP-OCRv6_det_small.onnx", "PP-OCRv6_rec_small.onnx"
+_per_thread = threading.local()
 
 
 class TextLine(NamedTuple):
@@ -34,15 +37,15 @@ def read_lines(image: np.ndarray, *, side: int) -> list[TextLine]:
         side: of the copy that is searched; lines below 4 % of it are missed.
     """
     lines = []
-    for corners in _detected(image, side):
-        read = _engine()(_cut(image, corners)[..., ::-1], use_det=False, use_cls=False, use_rec=True)
-        if read.txts and read.txts[0].strip():
-            lines.append(TextLine(read.txts[0].strip(), float(read.scores[0]), corners))
+    for corners in detect_lines(image, side=side):
+        text, confidence = recognize(cut_line(image, corners))
+        if text:
+            lines.append(TextLine(text, confidence, corners))
     return lines
 
 
-def _detected(image: np.ndarray, side: int) -> list[np.ndarray]:
-    """Returns the corners of each line, (4, 2) float32."""
+def detect_lines(image: np.ndarray, *, side: int) -> list[np.ndarray]:
+    """Returns the corners of each line of text, (4, 2) float32, looked for at `side` pixels."""
     height, width = image.shape[:2]
     scale = side / max(height, width)
     size = [max(STRIDE, round(length * scale / STRIDE) * STRIDE) for length in (width, height)]
@@ -54,8 +57,8 @@ def _detected(image: np.ndarray, side: int) -> list[np.ndarray]:
     return [np.asarray(box, np.float32) * stretch for box in boxes]
 
 
-def _cut(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Returns the line as an upright picture of its own."""
+def cut_line(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Returns a line as an upright picture of its own."""
     sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
     width, height = (
         max(1, round(float(max(sides[0], sides[2])))),
@@ -69,9 +72,28 @@ def _cut(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(cut)) if height >= UPRIGHT_RATIO * width else cut
 
 
-@lru_cache(maxsize=1)
-def _engine() -> Callable[..., Any]:
-    """Returns RapidOCR on one thread, its models taken from the wheel by path, so that none is fetched."""
+def recognize(line: np.ndarray) -> tuple[str, float]:
+    """Returns what a picture (H, W, 3) of one line says, empty where nothing, and how sure that is."""
+    read = _engine()(line[..., ::-1], use_det=False, use_cls=False, use_rec=True)
+    return (read.txts[0].strip(), float(read.scores[0])) if read.txts else ("", 0.0)
+
+
+def alphabet() -> frozenset[str]:
+    """Returns all signs that the recognizer can name."""
+    return frozenset("".join(_engine()._load_rec_model().session.get_character_list()))
+
+
+def _engine() -> Any:
+    """Returns RapidOCR on one thread, its models taken from the wheel by path, so that none is fetched.
+
+    Each thread has its own, because a call of RapidOCR keeps what it was asked for in the object.
+    """
+    if not hasattr(_per_thread, "engine"):
+        _per_thread.engine = _new_engine()
+    return _per_thread.engine
+
+
+def _new_engine() -> Callable[..., Any]:
     from pathlib import Path
 
     import rapidocr
@@ -81,10 +103,10 @@ def _engine() -> Callable[..., Any]:
         params={
             "Global.log_level": "error",
             "Global.use_preprocess_img": False,
-            "Det.model_path": str(models / "PP-OCRv6_det_small.onnx"),
+            "Det.model_path": str(models / DETECTOR),
             "Det.limit_type": "max",
             "Det.limit_side_len": 4096,
-            "Rec.model_path": str(models / "PP-OCRv6_rec_small.onnx"),
+            "Rec.model_path": str(models / RECOGNIZER),
             "EngineConfig.onnxruntime.intra_op_num_threads": 1,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }

@@ -3,13 +3,12 @@
 import polars as pl
 import torch
 
-from models.editor import predict_velocity
 from trainers.collate import Batch, pad, stack
 from trainers.config import DpoConfig
-from trainers.losses import add_noise, preference_loss, squared_error
+from trainers.losses import preference_loss
 from trainers.preferences import Preferences
 from trainers.sampler import BucketSampler
-from trainers.stage import Context, Stage
+from trainers.stage import Context, Stage, flow_matching_error
 
 
 class DirectPreference(Stage):
@@ -40,9 +39,9 @@ class DirectPreference(Stage):
         half = len(rows)
         noise, sigma, weight = self.noise_levels(both.target[:half], step, exponent=1.0)
         noise, sigma, weight = noise.repeat(2, 1, 1, 1), sigma.repeat(2), weight.repeat(2)
-        errors = self._errors(model, both, noise, sigma) * weight
+        errors = flow_matching_error(model, both, noise, sigma) * weight
         with torch.no_grad():
-            reference = self._errors(self._reference, both, noise, sigma) * weight
+            reference = flow_matching_error(self._reference, both, noise, sigma) * weight
         loss = preference_loss(
             errors[:half],
             errors[half:],
@@ -78,17 +77,3 @@ class DirectPreference(Stage):
             text_mask=mask.repeat(2, 1),
         )
         return both.to(self.context.device)
-
-    @staticmethod
-    def _errors(
-        model: torch.nn.Module, batch: Batch, noise: torch.Tensor, sigma: torch.Tensor
-    ) -> torch.Tensor:
-        velocity = predict_velocity(
-            model,
-            add_noise(batch.target, noise, sigma),
-            batch.references,
-            text=batch.text,
-            text_mask=batch.text_mask,
-            sigma=sigma,
-        )
-        return squared_error(velocity, noise - batch.target)

@@ -74,15 +74,7 @@ class Stage:
         """Returns this rank's loss at a step, and figures to log beside it."""
         batch = self.context.collate(self.sampler.batch(step, self.context.rank))
         noise, sigma, weight = self.noise_levels(batch.target, step, exponent=self.exponent(step))
-        velocity = predict_velocity(
-            model,
-            add_noise(batch.target, noise, sigma),
-            batch.references,
-            text=batch.text,
-            text_mask=batch.text_mask,
-            sigma=sigma,
-        )
-        return (squared_error(velocity, noise - batch.target) * weight).mean(), {}
+        return (flow_matching_error(model, batch, noise, sigma) * weight).mean(), {}
 
     def noise_levels(
         self, clean: torch.Tensor, step: int, *, exponent: float
@@ -121,6 +113,28 @@ class Stage:
     def first_seen(self) -> pl.DataFrame:
         """Returns the samples that the finished stage has trained on, with the step of each (from 1)."""
         return self.sampler.first_seen(self.config.steps)
+
+
+def flow_matching_error(
+    model: torch.nn.Module, batch: Batch, noise: torch.Tensor, sigma: torch.Tensor
+) -> torch.Tensor:
+    """Returns the squared error of the velocity that the model predicts, (B,).
+
+    Args:
+        model: predicts.
+        batch: B samples.
+        noise: like the batch's targets.
+        sigma: noise levels (B,) at which the targets are shown.
+    """
+    velocity = predict_velocity(
+        model,
+        add_noise(batch.target, noise, sigma),
+        batch.references,
+        text=batch.text,
+        text_mask=batch.text_mask,
+        sigma=sigma,
+    )
+    return squared_error(velocity, noise - batch.target)
 
 
 def sample_batch(

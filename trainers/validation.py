@@ -3,11 +3,10 @@
 import polars as pl
 import torch
 
-from models.editor import predict_velocity
 from models.sampling import initial_noise
-from trainers.losses import add_noise, squared_error
+from trainers.losses import squared_error
 from trainers.sampler import EmptyMixtureError, chunks_by_bucket, spread_rows
-from trainers.stage import Context, edit_rows, sample_batch
+from trainers.stage import Context, edit_rows, flow_matching_error, sample_batch
 from trainers.strategy import sum_over_ranks
 
 BATCH = 32
@@ -57,15 +56,7 @@ class Validation:
         noise = initial_noise(rows["sample_id"].to_list(), batch.target.shape[1:], self._config.seed)
         noise = noise.to(batch.target.device)
         sigma = torch.tensor(rows["sigma"].to_list(), device=batch.target.device)
-        velocity = predict_velocity(
-            model,
-            add_noise(batch.target, noise, sigma),
-            batch.references,
-            text=batch.text,
-            text_mask=batch.text_mask,
-            sigma=sigma,
-        )
-        return squared_error(velocity, noise - batch.target)
+        return flow_matching_error(model, batch, noise, sigma)
 
     def _share(self, rows: pl.DataFrame) -> pl.DataFrame:
         return rows[self._context.rank :: self._context.world_size]

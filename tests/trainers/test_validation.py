@@ -6,7 +6,7 @@ from toy_run import EDITOR, stage_run
 
 from models.editor import build_editor
 from models.editor_config import EditorConfig
-from trainers import validation
+from trainers import stage, validation
 from trainers.sampler import EmptyMixtureError
 from trainers.stage import Context, open_context
 from trainers.validation import Validation
@@ -55,7 +55,7 @@ def test_an_editor_that_knows_the_answer_has_no_error(one_rank, toy_data, monkey
     def oracle(model, noisy, references, *, text, text_mask, sigma):
         return torch.full_like(noisy, 0.5)
 
-    monkeypatch.setattr(validation, "predict_velocity", oracle)
+    monkeypatch.setattr(stage, "predict_velocity", oracle)
     monkeypatch.setattr(validation, "initial_noise", lambda keys, shape, seed: batch_target + 0.5)
     part = Validation(context(toy_data))
     batch_target = context(toy_data).collate(part._rows[:1]).target
