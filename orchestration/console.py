@@ -18,6 +18,8 @@ SHOW_EVERY_SECONDS = 0.5
 TRUST_SECONDS = 20.0
 """Expected seconds that must have passed before the speed of this machine is believed half."""
 
+DONE, KEPT, FAILED = ("done", "green"), ("kept", "dim"), ("FAILED", "red")
+
 
 class RunConsole(logging.Handler):
     """Follows a run through Dagster's events and the progress of its assets.
@@ -35,6 +37,7 @@ class RunConsole(logging.Handler):
         self._current: tuple[str, float] | None = None
         self._activity = ""
         self._phase = ("", 0.0, 0.0)
+        self._mark = DONE
         self._begin = self._last_line = time.monotonic()
         self._ended = threading.Event()
         self._clock = threading.Thread(target=self._follow_the_clock, daemon=True)
@@ -62,8 +65,11 @@ class RunConsole(logging.Handler):
         step = getattr(event, "step_key", None)
         if kind == "STEP_START" and step in self._expected:
             self._start(step)
+        elif kind == "ASSET_MATERIALIZATION" and self._is_current(step):
+            reused = event.event_specific_data.materialization.metadata.get("reused")
+            self._mark = KEPT if reused is not None and reused.value else DONE
         elif kind in ("STEP_SUCCESS", "STEP_FAILURE") and self._is_current(step):
-            self._finish(kind == "STEP_SUCCESS")
+            self._finish(self._mark if kind == "STEP_SUCCESS" else FAILED)
         elif record.levelno >= logging.WARNING and event is None and self._is_current(said.get("step_key")):
             self._console.print(Text(said["orig_message"], style="yellow"))
 
@@ -101,17 +107,18 @@ class RunConsole(logging.Handler):
     def _start(self, step: str) -> None:
         self._current = (step, time.monotonic())
         self._activity = ""
+        self._mark = DONE
         self._phase = ("", 0.0, 0.0)
         self._show()
 
-    def _finish(self, succeeded: bool) -> None:
+    def _finish(self, mark: tuple[str, str]) -> None:
         assert self._current is not None
         step, begin = self._current
         took = time.monotonic() - begin
         self._took[step] = took
         self._current = None
-        mark, style = ("done", "green") if succeeded else ("FAILED", "red")
-        line = Text.assemble((f"{mark:>6}", style), f"  {step:<16} {took:6.1f} s   ", (self._status(), "dim"))
+        word, style = mark
+        line = Text.assemble((f"{word:>6}", style), f"  {step:<16} {took:6.1f} s   ", (self._status(), "dim"))
         self._console.print(line, soft_wrap=True)
         self._last_line = time.monotonic()
 

@@ -1,5 +1,6 @@
 """What this process and those that it starts are told through the environment. Imports nothing heavy."""
 
+import logging
 import os
 
 QUIET = {
@@ -22,3 +23,9 @@ QUIET = {
 def quiet() -> None:
     """Keeps every library of this process, and of those that it starts, from phoning home."""
     os.environ.update(QUIET)
+    logging.getLogger("DeepSpeed").addFilter(_is_error)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    # It warns on stdout wherever there is no GPU, in every process that diffusers happens to import it in.
+    return record.levelno >= logging.ERROR

@@ -1,6 +1,7 @@
 """What `status` and `explain` print for people."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from rich.console import Console
@@ -20,7 +21,7 @@ def print_status(found: Mapping[str, Any], console: Console) -> None:
     _stages(found["stages"], console)
     _line("evaluator", found["evaluator"], console)
     _bench(found["bench"], console)
-    _line("registry", found["registry"], console)
+    _registry(found["registry"], console)
     if found["disk_bytes"] is not None:
         console.print(f"{found['home']}: {found['disk_bytes'] / 2**20:.0f} MiB")
 
@@ -73,6 +74,10 @@ def _bench(kinds: Mapping[str, Mapping[str, Mapping[str, Any]]] | None, console:
     for kind, figures in kinds.items():
         errors = [f"{figures[editor]['model_error']:.3f}" for editor in editors]
         table.add_row(kind, f"{figures[editors[0]]['copy_error']:.3f}", *errors)
+    table.add_section()
+    copying = fmean(figures[editors[0]]["copy_error"] for figures in kinds.values())
+    means = [fmean(figures[editor]["model_error"] for figures in kinds.values()) for editor in editors]
+    table.add_row("mean over kinds", f"{copying:.3f}", *(f"{mean:.3f}" for mean in means))
     console.print(table)
 
 
@@ -103,6 +108,15 @@ def _stages(rows: Sequence[Mapping[str, Any]] | None, console: Console) -> None:
         where = (str(row[name]) for name in ("world_size", "zero_stage", "version"))
         table.add_row(row["stage"], str(row["steps"]), loss, *speed, *where)
     console.print(table)
+
+
+def _registry(registry: Mapping[str, Any] | None, console: Console) -> None:
+    if registry is None:
+        console.print("registry: not made yet")
+        return
+    places = ((alias, registry[alias]) for alias in ("champion", "challenger"))
+    said = [f"{alias} {place['stage']} (version {place['version']})" for alias, place in places]
+    console.print(f"registry: {registry['name']}, {', '.join(said)}")
 
 
 def _line(title: str, values: Mapping[str, Any] | None, console: Console) -> None:

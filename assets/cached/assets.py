@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.cached.config import EncodeConfig, MixturesConfig
 from assets.cached.encode import encode_cache
+from assets.cached.leaks import leaked_groups
 from assets.cached.mixture import build_mixtures
 from assets.lake.lake import Lake
 from assets.lake.steps import StepOutput
@@ -38,3 +39,11 @@ def train_cache(
         return StepOutput((*mixed.files, *encoded.files), mixed.rows, {**mixed.facts, **encoded.facts})
 
     return materialize(context, lake, build)
+
+
+@dg.asset_check(asset=train_cache, blocking=True)
+def nothing_held_out_is_trained_on(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+    """No mixture trains on a group that is held out, nor on a picture of one."""
+    leaked = leaked_groups(lake)
+    shown = {"groups": len(leaked), "first": dg.MetadataValue.json(leaked[:20])}
+    return dg.AssetCheckResult(passed=not leaked, metadata=shown)

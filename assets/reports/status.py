@@ -47,8 +47,10 @@ def _stage(manifest: Manifest) -> Mapping[str, Any]:
 
 def _evaluator(lake: Lake) -> Mapping[str, Any] | None:
     manifest = read_manifest(lake, "evaluator")
-    names = ("auc", "auc_instruction_only", "auc_pictures_only", "seconds")
-    return {name: manifest.facts.get(name) for name in names} if manifest is not None else None
+    names = ("auc", "auc_instruction_only", "auc_pictures_only")
+    if manifest is None:
+        return None
+    return {**{name: manifest.facts.get(name) for name in names}, "seconds": manifest.seconds}
 
 
 def _registry(lake: Lake) -> Mapping[str, Any] | None:

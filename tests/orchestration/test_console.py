@@ -22,8 +22,10 @@ class Run:
         screen = Console(file=self.paper, force_terminal=terminal, width=120, color_system=None)
         self.console = RunConsole(expected, screen)
 
-    def event(self, kind, step):
-        event = SimpleNamespace(event_type_value=kind, step_key=step)
+    def event(self, kind, step, **metadata):
+        made = SimpleNamespace(metadata={name: SimpleNamespace(value=one) for name, one in metadata.items()})
+        data = SimpleNamespace(materialization=made)
+        event = SimpleNamespace(event_type_value=kind, step_key=step, event_specific_data=data)
         self.log(logging.DEBUG, "", step, event)
 
     def log(self, level, message, step, event=None):
@@ -145,6 +147,15 @@ def test_a_failure_is_marked_and_only_the_running_asset_may_warn(run):
     assert told.said.splitlines()[1].startswith("FAILED  a ")
     assert "Dependencies" not in told.said
     assert "nothing of note" not in told.said
+
+
+def test_what_was_reused_is_said_to_be_kept(run):
+    told = run({"a": 0.0, "b": 1.0})
+    for asset, reused in (("a", True), ("b", False)):
+        told.event("STEP_START", asset)
+        told.event("ASSET_MATERIALIZATION", asset, reused=reused)
+        told.event("STEP_SUCCESS", asset)
+    assert [line.split()[:2] for line in told.said.splitlines()] == [["kept", "a"], ["done", "b"]]
 
 
 def test_steps_that_are_no_assets_are_not_counted(run):

@@ -1,0 +1,30 @@
+"""Whether the tables of a lake still are what the schemas say, whoever wrote them last."""
+
+import io
+from collections.abc import Mapping
+
+import polars as pl
+
+from assets.lake.lake import Lake
+from assets.lake.schemas import RECORDS, SAMPLES, TEXTS, VERDICTS
+
+FOLDERS: Mapping[str, Mapping[str, pl.DataType]] = {
+    "records": RECORDS,
+    "samples": SAMPLES,
+    "texts": TEXTS,
+    "verdicts": VERDICTS,
+}
+
+
+def misshapen_tables(lake: Lake) -> dict[str, str]:
+    """Returns how the columns of tables differ from their schema, by path; empty where none does."""
+    found = {}
+    for folder, schema in FOLDERS.items():
+        for path in lake.list(folder, ".parquet"):
+            columns = pl.read_parquet_schema(io.BytesIO(lake.read_bytes(path)))
+            wrong = [name for name in {**schema, **columns} if columns.get(name) != schema.get(name)]
+            if wrong:
+                found[path] = ", ".join(
+                    f"{name}: {columns.get(name)}, not {schema.get(name)}" for name in wrong
+                )
+    return found
