@@ -7,8 +7,8 @@ import numpy as np
 
 from benchmarks.aggregate import RULES
 from benchmarks.protocols.protocol import Measure
+from benchmarks.psnr import PSNR_CEILING, psnr
 from benchmarks.scores import measured_rows
-from benchmarks.scoring import PSNR_CEILING, psnr
 from benchmarks.suites.item import BenchItem, MissingPictureError, picture_of_file
 from benchmarks.suites.outputs import Outputs
 from models.pixels import UnreadableImageError

@@ -9,10 +9,8 @@ import torch
 
 from benchmarks.aggregate import RULES
 from benchmarks.protocols.protocol import Measure
+from benchmarks.psnr import PSNR_CEILING, psnr
 from benchmarks.suites.item import BenchItem, known_truth
-
-PSNR_CEILING = 100.0
-"""What a pair gets at most: equal pictures have no PSNR, and a mean must not hang on one pixel."""
 
 CODEC_BATCH = 64
 
@@ -91,12 +89,6 @@ def score_outputs(
         },
         schema=SCORES,
     )
-
-
-def psnr(first: np.ndarray, second: np.ndarray) -> float:
-    """Returns the peak signal-to-noise ratio of two 8-bit pictures in dB, at most 100."""
-    squared = np.square(first.astype(np.float64) - second.astype(np.float64)).mean()
-    return min(PSNR_CEILING, float(10 * np.log10(255.0**2 / squared))) if squared else PSNR_CEILING
 
 
 @torch.no_grad()

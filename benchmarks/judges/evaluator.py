@@ -11,8 +11,9 @@ import torch
 
 from benchmarks.judges.judge import Answer, Request
 from benchmarks.parsing.reading import State
-from models.evaluator import WEIGHTS, PairEvaluator, load_evaluator
+from models.evaluator import PairEvaluator, load_evaluator
 from models.pixels import decode
+from models.saved_weights import WEIGHTS
 from models.text_encoder import TextEncoder, load_text_encoder
 from models.thumbnail import squeeze
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from benchmarks.judges.http import Response, Retries, checked_url, new_client, request_patiently
+from benchmarks.judges.http import Retries, checked_url, new_client, request_patiently
 from benchmarks.judges.judge import Answer, Judge, Request, request_key
 from benchmarks.parsing.reading import State
 from benchmarks.protocols.protocol import Say
@@ -50,36 +50,28 @@ class HostedJudge:
             content = json.dumps(self._body(request)).encode()
         except UnreadableImageError as error:
             return Answer(State.API_FAILED, note=f"the picture cannot be sent: {error}")
-        key = request_key(self.identity, request)
-        used = 0
-        while True:
-            response = self._sent(content, key, self._retries.tries - used)
-            used += response.tries
-            answer = self._read_response(response, used)
-            if answer is not None:
-                return answer
-            if used >= self._retries.tries:
-                note = f"the response is no answer: {response.body[:100].decode('utf-8', 'replace')!r}"
-                return Answer(State.API_FAILED, raw=_text(response), note=note, tries=used)
-
-    def _sent(self, content: bytes, key: str, tries: int) -> Response:
-        return request_patiently(
+        response = request_patiently(
             lambda: self._client.stream(
                 "POST", self._url, content=content, headers={"content-type": "application/json"}
             ),
-            retries=self._retries._replace(tries=tries),
-            key=key,
+            retries=self._retries,
+            key=request_key(self.identity, request),
+            is_answer=lambda body: self._readable(body) is not None,
         )
-
-    def _read_response(self, response: Response, used: int) -> Answer | None:
+        raw = response.body.decode("utf-8", "replace")
         if response.outcome != "ok":
             state = State.REFUSED if response.outcome == "declined" else State.API_FAILED
-            return Answer(state, raw=_text(response), note=response.note, tries=used)
+            return Answer(state, raw=raw, note=response.note, tries=response.tries)
+        found = self._readable(response.body)
+        assert found is not None
+        state, reply, note = found
+        return Answer(state, reply=reply, raw=raw, note=note, tries=response.tries)
+
+    def _readable(self, body: bytes) -> tuple[State, str, str] | None:
         try:
-            state, reply, note = self._read(json.loads(response.body))
+            return self._read(json.loads(body))
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
             return None
-        return Answer(state, reply=reply, raw=_text(response), note=note, tries=used)
 
 
 def openai_judge(
@@ -193,7 +185,3 @@ def _read_gemini(data: Any) -> tuple[State, str, str]:
     if not reply and candidate.get("finishReason") in FILTERED:
         return State.REFUSED, "", f"the reply was ended for {candidate['finishReason']}"
     return State.OK, reply, ""
-
-
-def _text(response: Response) -> str:
-    return response.body.decode("utf-8", "replace")

@@ -19,6 +19,9 @@ MAX_RESPONSE_BYTES = 32_000_000
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529)
 FATAL = (401, 402, 403, 404, 405)
 NO_MONEY = re.compile(r"insufficient_quota|billing", re.IGNORECASE)
+NO_KEY = re.compile(r"API_KEY_INVALID|API key not valid|invalid_api_key", re.IGNORECASE)
+"""Gemini says so with status 400, which otherwise speaks of one question only."""
+
 DECLINED = re.compile(
     r"content_policy|content_filter|content policy|responsibleai|moderation|jailbreak|safety|flagged|"
     r"PROHIBITED_CONTENT",
@@ -75,8 +78,18 @@ def new_client(retries: Retries, headers: Mapping[str, str]) -> httpx.Client:
     return httpx.Client(timeout=retries.timeout, headers=dict(headers), follow_redirects=False)
 
 
+def anything(body: bytes) -> bool:  # noqa: ARG001
+    """Returns True: what the body says is somebody else's matter."""
+    return True
+
+
 def request_patiently(
-    send: Callable[[], Any], *, retries: Retries, key: str, wait: Callable[[float], None] = time.sleep
+    send: Callable[[], Any],
+    *,
+    retries: Retries,
+    key: str,
+    is_answer: Callable[[bytes], bool] = anything,
+    wait: Callable[[float], None] = time.sleep,
 ) -> Response:
     """Returns what came of a request, after as many tries as it needs and is allowed.
 
@@ -84,19 +97,21 @@ def request_patiently(
         send: opens the response, a context manager as `httpx.Client.stream` returns.
         retries: bounds.
         key: names the request, so that the jitter of equal requests is equal.
+        is_answer: whether a body is what the service answers with, and not, say, the page of a proxy; what is
+            not is asked for again.
         wait: sleeps for some seconds.
 
     Raises:
         JudgeUnavailableError: wrong key, no such model, no money: nothing else will be answered either.
     """
     generator = numpy_generator(0, "retry", key)
-    note = ""
+    note, body = "", b""
     for number in range(1, retries.tries + 1):
         asked_for = 0.0
         try:
             with send() as response:
                 body = _limited_body(response)
-                if response.status_code < 300:
+                if response.status_code < 300 and is_answer(body):
                     return Response("ok", body, "", number)
                 note, again = _judged_error(response.status_code, body)
                 if not again:
@@ -110,7 +125,7 @@ def request_patiently(
         if number < retries.tries:
             backoff = retries.first_wait * 2 ** (number - 1) * generator.uniform(0.5, 1.0)
             wait(min(retries.longest_wait, max(backoff, asked_for)))
-    return Response("failed", b"", f"{note} ({retries.tries} tries)", retries.tries)
+    return Response("failed", body, f"{note} ({retries.tries} tries)", retries.tries)
 
 
 class TooLargeError(ValueError):
@@ -132,9 +147,13 @@ def retry_after(header: str | None) -> float:
 def _judged_error(status: int, body: bytes) -> tuple[str, bool]:
     """Returns a note, and whether trying again may help."""
     message = body[:4000].decode("utf-8", "replace")
-    note = f"status {status}: {' '.join(message.split())[:SHOWN]}"
+    shown = " ".join(message.split())[:SHOWN]
+    if status < 300:
+        return f"the response is no answer: {shown!r}", True
+    note = f"status {status}: {shown}"
     declined = DECLINED.search(note) is not None
-    if not declined and (status in FATAL or (status == 429 and NO_MONEY.search(message))):
+    hopeless = status in FATAL or NO_KEY.search(message) or (status == 429 and NO_MONEY.search(message))
+    if hopeless and not declined:
         raise JudgeUnavailableError(f"The service refuses every request. {note}")
     return note, status in AGAIN and not declined
 

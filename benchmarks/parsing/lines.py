@@ -4,7 +4,7 @@ Official parsers: ImgEdit, Benchmark/Basic/step1_get_avgscore.py; REDEdit-Bench,
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from benchmarks.parsing.reading import Reading, State, failed
@@ -26,27 +26,37 @@ def labels_of_prompt(prompt: str) -> tuple[str, ...]:
     return tuple(match["label"].strip() for match in EXAMPLE_LINE.finditer(prompt))
 
 
-def official_scores(reply: str) -> list[int]:
+def as_it_is(part: str) -> str:
+    """Returns what ImgEdit's script looks at for digits: what follows the colon and space, whole."""
+    return part
+
+
+def official_scores(reply: str, cleaned: Callable[[str], str] = as_it_is) -> list[int]:
     """Returns every number that the official parser takes for a score, whatever stands before it.
 
     A line counts where one colon and space divides it into two parts and the second is all digits. Neither
     labels, nor the range, nor the number of lines are looked at.
+
+    Args:
+        reply: of the judge.
+        cleaned: what happens to the second part first: `as_it_is` for ImgEdit, `str.strip` for REDEdit-Bench.
 
     Raises:
         ValueError: a character that Python calls a digit and can't convert, such as a superscript. The
             official script stops there.
     """
     parts = (line.strip().split(": ") for line in reply.splitlines())
-    return [int(two[1]) for two in parts if len(two) == 2 and two[1].isdigit()]
+    ends = (cleaned(two[1]) for two in parts if len(two) == 2)
+    return [int(end) for end in ends if end.isdigit()]
 
 
-def read_official(reply: str) -> Reading:
+def read_official(reply: str, cleaned: Callable[[str], str] = as_it_is) -> Reading:
     """Returns what the official script averages, except that a refusal is a state here.
 
     A refusal is a reply that opens like one and holds at most one line that the script takes for a score.
     """
     try:
-        scores = official_scores(reply)
+        scores = official_scores(reply, cleaned)
     except ValueError:
         return failed("the official script stops at this reply")
     if len(scores) < 2 and is_refusal(reply):

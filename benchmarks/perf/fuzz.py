@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.parsing import lines, viescore
+from benchmarks.parsing import final_score, lines, viescore
 from benchmarks.parsing.reading import Reading, State
 from benchmarks.perf.parser_cases import LABELS
 from models.seeding import numpy_generator
@@ -21,6 +21,8 @@ VALID = (
     "Prompt Compliance: 4\nVisual Naturalness: 3\nPhysical & Detail Coherence: 2",
     "**Prompt Compliance**: 5/5\n- Visual Naturalness: 4\n| Physical & Detail Coherence | 4 |",
     "Prompt Compliance：5\r\nVisual Naturalness：4.\r\nPhysical & Detail Coherence：4",
+    "The apple fell, as asked.\n**Final Score**: **4**",
+    '{"instruction_score": 4, "knowledge_score": 5, "instruction_reasoning": "so"}',
 )
 
 REFUSED = (
@@ -46,6 +48,8 @@ PIECES = (
     "\\ud800",
 )
 
+NAMES = ("instruction_score", "knowledge_score")
+
 TOO_LONG = 2.0
 """Seconds for one reply; what takes longer counts as a hang, and as a crash."""
 
@@ -64,11 +68,22 @@ READERS: dict[str, Callable[[str], Reading]] = {
     "VIEScore official, first try": lambda reply: viescore.read_official(reply, 1),
     "VIEScore official, second try": lambda reply: viescore.read_official(reply, 2),
     "VIEScore strict": viescore.read_strict,
-    "lines official": lines.read_official,
+    "lines official, ImgEdit": lines.read_official,
+    "lines official, REDEdit": lambda reply: lines.read_official(reply, str.strip),
     "lines strict": lambda reply: lines.read_strict(reply, LABELS),
+    "rubric": lambda reply: lines.read_labelled(reply, LABELS, 0, 5),
+    "final score official": final_score.read_official_final,
+    "final score strict": lambda reply: final_score.read_strict_final(reply, 0, 5),
+    "named scores": lambda reply: final_score.read_named(reply, NAMES, 1, 5),
 }
 
-RANGES = {"VIEScore strict": (0, 10), "lines strict": (1, 5)}
+RANGES = {
+    "VIEScore strict": (0, 10),
+    "lines strict": (1, 5),
+    "rubric": (0, 5),
+    "final score strict": (0, 5),
+    "named scores": (1, 5),
+}
 """The official parsers look at no range, and official readings keep what they let pass."""
 
 

@@ -34,17 +34,24 @@ FUZZ_SEED = 0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns 0 where every figure holds, else 1."""
-    options = _parser().parse_args(arguments)
+    """Returns 0 where every figure holds, 1 where one does not, 2 where there is nothing to compute from."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.viescore and not options.expected:
+        parser.error("--viescore needs --expected: the default figures are those of Gemini's first run")
     bench = options.data
     raw = options.viescore or bench / "viescore/raw/results_gemini_0shot.json.gz"
     expected = options.expected or bench / "viescore/expected_gemini_0shot.json"
-    figures = [
-        *viescore_figures(raw, expected, bench / "viescore/human"),
-        *table_figures(bench),
-        *parser_figures(bench / "parser_cases.json"),
-        *fuzz_figures(),
-    ]
+    try:
+        figures = [
+            *viescore_figures(raw, expected, bench / "viescore/human"),
+            *table_figures(bench),
+            *parser_figures(bench / "parser_cases.json"),
+            *fuzz_figures(),
+        ]
+    except (OSError, ValueError, KeyError) as error:
+        print(f"The published material cannot be read: {error!s:.300}", file=sys.stderr)
+        return 2
     show_figures(figures)
     if options.json:
         write_figures(options.json, figures)
@@ -53,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def viescore_figures(raw: Path, expected: Path, humans: Path) -> list[Figure]:
     """Returns how many published figures of a VIEScore run came out again, to the digit."""
-    published = flat_expected(json.loads(expected.read_text(encoding="utf-8")))
+    published = flat_expected(json.loads(expected.read_text(encoding="utf-8-sig")))
     judged = read_judged(raw)
     tasks = {
         task: task_figures(task, models, read_rated(humans, task), published)
@@ -101,24 +108,30 @@ def table_figures(bench: Path) -> list[Figure]:
 
 
 def parser_figures(cases: Path) -> list[Figure]:
-    """Returns how many reply cases give the official result in `official` and their verdict in `strict`."""
+    """Returns how many reply cases give the official result in `official`, and their verdict in `strict`."""
     results = check_cases(json.loads(cases.read_text(encoding="utf-8")))
     rows = [
         (
             r.format,
             r.name,
             "yes" if r.official else "NO",
-            "yes" if r.strict else "NO",
+            "yes" if r.strict else "NO" if r.written else "–",
             r.reading.state,
             r.reason,
         )
         for r in results
     ]
     show_table("Replies", ("format", "case", "official", "verdict", "strict state", "why"), rows)
-    held = sum(result.official and result.strict for result in results)
+    reproduced, written = sum(r.official for r in results), sum(r.written for r in results)
+    strict = sum(r.strict for r in results)
     return [
-        Figure("parser.reproduced", held, "cases", f"all of {len(results)}", held == len(results)),
+        Figure(
+            "parser.reproduced", reproduced, "cases", f"all of {len(results)}", reproduced == len(results)
+        ),
         Figure("parser.total", len(results), "cases", "the known ones", True),
+        Figure(
+            "parser.strict_verdicts", strict, "cases", f"all {written} that are written", strict == written
+        ),
     ]
 
 
@@ -138,7 +151,7 @@ def fuzz_figures() -> list[Figure]:
 
 
 def _show_correlations(
-    tasks: dict[str, TaskFigures], total: TaskFigures, published: dict[str, float]
+    tasks: dict[str, TaskFigures], total: TaskFigures, published: dict[str, float | None]
 ) -> None:
     rows = []
     for task, figures in [*tasks.items(), ("all tasks", total)]:
@@ -156,7 +169,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     root = Path(os.environ.get("EMBERLINE_TEST_DATA", Path(__file__).parents[3] / "shared/data"))
     parser.add_argument("--data", type=Path, default=root / "bench", help="folder of the published material")
-    parser.add_argument("--viescore", type=Path, help="released scores of another judge, .json or .json.gz")
+    parser.add_argument(
+        "--viescore",
+        type=Path,
+        help="released scores of another judge, as the default file or a folder of the release",
+    )
     parser.add_argument("--expected", type=Path, help="the figures printed for those scores")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     return parser

@@ -6,6 +6,7 @@ Source: TIGER-AI-Lab/VIEScore (MIT), `_answers`, `_human_annotations` and analyz
 import gzip
 import json
 import math
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
@@ -17,6 +18,8 @@ from benchmarks.statistics import TIE_DIGITS, fleiss_kappa, krippendorff_alpha, 
 
 MEASURES = ("SC", "PQ", "O")
 GUESS = "guess_if_cannot_parse"
+GZIP = b"\x1f\x8b"
+ABSENT = object()
 
 Judged = dict[str, dict[str, dict[str, dict[str, Any]]]]
 """Task to model to SC or PQ to sample to the released record."""
@@ -33,7 +36,8 @@ class TaskFigures(NamedTuple):
 
     Attributes:
         published: as the authors computed them.
-        fisher: correlations averaged by Fisher's transform, which the authors applied one way only.
+        fisher: correlations averaged by Fisher's transform, which the authors applied one way only. What
+            cannot be computed is left out.
         corrected: the same, and values that differ in the last bit tie.
         rater_order: in which the published figures come out.
     """
@@ -45,25 +49,59 @@ class TaskFigures(NamedTuple):
 
 
 def read_judged(path: Path) -> Judged:
-    """Returns the released scores of one judge, from JSON or gzipped JSON."""
-    data = path.read_bytes()
-    return json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+    """Returns the released scores of one judge.
+
+    Args:
+        path: JSON or gzipped JSON of `Judged`; or a folder of the release, `<task>/<model>/<SC or PQ>.json`.
+
+    Raises:
+        ValueError: it holds no such scores.
+    """
+    judged = _read_folder(path) if path.is_dir() else _read_json(path)
+    if not isinstance(judged, dict) or not judged:
+        raise ValueError(f"{path}: expected an object of tasks, found {type(judged).__name__}.")
+    for task, models in judged.items():
+        for model, measures in models.items() if isinstance(models, dict) else [("?", None)]:
+            if not isinstance(measures, dict) or not {"SC", "PQ"} <= set(measures):
+                raise ValueError(f"{path}: {task}, {model} needs SC and PQ, each an object of samples.")
+    return judged
 
 
 def read_rated(folder: Path, task: str) -> Rated:
-    """Returns the human ratings of a task, raters in the order of their file names."""
-    return [_read_rater(path) for path in sorted(folder.glob(f"{task}__*.tsv"))]
+    """Returns the human ratings of a task, raters in the order of their file names.
+
+    Raises:
+        ValueError: there are none, or a file is not a table of `[SC, PQ]` by sample and model.
+    """
+    paths = sorted(folder.glob(f"{task}__*.tsv"))
+    if not paths:
+        raise ValueError(f"{folder} holds no ratings {task}__*.tsv. Point --data at a folder that does.")
+    return [_read_rater(path) for path in paths]
 
 
-def flat_expected(expected: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the published figures by name, `task|model|SC.mean` and the like."""
-    flat: dict[str, float] = {}
+def flat_expected(expected: Mapping[str, Any]) -> dict[str, float | None]:
+    """Returns the published figures by name, `task|model|SC.mean` and the like.
+
+    Args:
+        expected: `per_model`, and where printed `task_avg_spearman` and `final_spearman`. What was not
+            printed is left out; what could not be computed is NaN or null.
+
+    Raises:
+        ValueError: there are no figures of models.
+    """
+    if not isinstance(expected, Mapping) or not isinstance(expected.get("per_model"), Mapping):
+        raise ValueError("The published figures need `per_model`: task|model to SC, PQ, O and correlations.")
+    flat: dict[str, float | None] = {}
     for model, values in expected["per_model"].items():
         for measure in MEASURES:
-            flat[f"{model}|{measure}.mean"] = values[measure]["mean"]
-            flat[f"{model}|{measure}.std"] = values[measure]["std"]
-            flat[f"{model}|{measure}.judge_to_humans"] = values[f"spearman_{measure}"]
-            flat[f"{model}|{measure}.human_to_humans"] = values[f"human2human_{measure}"]
+            own = values.get(measure, {})
+            printed = {
+                "mean": own.get("mean", ABSENT),
+                "std": own.get("std", ABSENT),
+                "judge_to_humans": values.get(f"spearman_{measure}", ABSENT),
+                "human_to_humans": values.get(f"human2human_{measure}", ABSENT),
+            }
+            flat |= {f"{model}|{measure}.{name}": one for name, one in printed.items() if one is not ABSENT}
     averages = {**expected.get("task_avg_spearman", {}), "all tasks": expected.get("final_spearman", {})}
     for task, values in averages.items():
         flat |= {f"{task}|{measure}": value for measure, value in values.items()}
@@ -71,7 +109,7 @@ def flat_expected(expected: Mapping[str, Any]) -> dict[str, float]:
 
 
 def task_figures(
-    task: str, judged: Mapping[str, Any], rated: Rated, published: Mapping[str, float]
+    task: str, judged: Mapping[str, Any], rated: Rated, published: Mapping[str, float | None]
 ) -> TaskFigures:
     """Returns a task's figures as published and as they should be.
 
@@ -95,21 +133,28 @@ def task_figures(
     ordered = [rated[place] for place in order]
     return TaskFigures(
         published=found,
-        fisher=_figures(task, judged, models, ordered, average=mean_correlation, digits=None),
-        corrected=_figures(task, judged, models, rated, average=mean_correlation, digits=TIE_DIGITS),
+        fisher=_figures(task, judged, models, ordered, average=_mean_of_defined, digits=None),
+        corrected=_figures(task, judged, models, rated, average=_mean_of_defined, digits=TIE_DIGITS),
         rater_order=order,
     )
 
 
-def models_with_figures(task: str, judged: Mapping[str, Any], published: Mapping[str, float]) -> list[str]:
+def models_with_figures(
+    task: str, judged: Mapping[str, Any], published: Mapping[str, float | None]
+) -> list[str]:
     """Returns the models of a task that have released scores and published figures, as listed there."""
-    names = (name.split("|") for name in published if name.endswith("|SC.mean"))
-    return [model for of_task, model, _ in names if of_task == task and model in judged]
+    names = (name.split("|") for name in published if name.count("|") == 2)
+    return list(dict.fromkeys(model for of_task, model, _ in names if of_task == task and model in judged))
 
 
-def same(found: float, published: float) -> bool:
-    """Returns whether a figure prints like the published one, which has four decimals."""
-    return f"{found:.4f}" == f"{published:.4f}"
+def same(found: float | None, published: float | None) -> bool:
+    """Returns whether a figure prints like the published one, which has four decimals.
+
+    What cannot be computed, such as the correlation of equal scores, is NaN there, and null in JSON.
+    """
+    if found is None or published is None or math.isnan(found) or math.isnan(published):
+        return all(value is None or math.isnan(value) for value in (found, published))
+    return float(f"{found:.4f}") == float(f"{published:.4f}")
 
 
 def over_all_tasks(tasks: Mapping[str, TaskFigures]) -> TaskFigures:
@@ -117,8 +162,8 @@ def over_all_tasks(tasks: Mapping[str, TaskFigures]) -> TaskFigures:
     figures = list(tasks.values())
     return TaskFigures(
         published=_final([one.published for one in figures], tasks, _tanh_of_mean),
-        fisher=_final([one.fisher for one in figures], tasks, mean_correlation),
-        corrected=_final([one.corrected for one in figures], tasks, mean_correlation),
+        fisher=_final([one.fisher for one in figures], tasks, _mean_of_defined),
+        corrected=_final([one.corrected for one in figures], tasks, _mean_of_defined),
         rater_order=(),
     )
 
@@ -133,11 +178,15 @@ def irregular_replies(judged: Judged) -> dict[str, int]:
         for record in samples.values()
     ]
     guessed = [record for record in records if GUESS in str(record.get("reasoning"))]
-    regular = [record["score"] for record in records if GUESS not in str(record.get("reasoning"))]
+    regular = [_listed(record["score"]) for record in records if GUESS not in str(record.get("reasoning"))]
     return {
         "replies": len(records),
         "guessed at random": len(guessed),
-        "with a fraction": sum(any(score != int(score) for score in scores) for scores in regular),
+        "with a fraction": sum(
+            any(isinstance(one, float) and one % 1 for one in scores) for scores in regular
+        ),
+        "with text": sum(any(isinstance(one, str) for one in scores) for scores in regular),
+        "out of range": sum(not all(0 <= float(one) <= 10 for one in scores) for scores in regular),
         "not two scores": sum(len(scores) != 2 for scores in regular),
     }
 
@@ -208,8 +257,13 @@ def _judge_values(measures: Mapping[str, Any]) -> tuple[dict[str, list[float]], 
 
 
 def _lowest(scores: Any) -> float:
-    whole = [int(score) for score in (scores if isinstance(scores, list) else [scores])]
-    return min(max(min(whole) / 10, 0.0), 1.0)
+    # As published: the scores of a list are cut to whole numbers, a single score is not.
+    lowest = scores if isinstance(scores, int | float) else min(int(score) for score in scores)
+    return min(max(lowest / 10, 0.0), 1.0)
+
+
+def _listed(scores: Any) -> list[Any]:
+    return scores if isinstance(scores, list) else [scores]
 
 
 def _human_values(model: Mapping[str, tuple[float, float]]) -> dict[str, dict[str, float]]:
@@ -235,13 +289,37 @@ def _tanh_of_mean(correlations: Sequence[float]) -> float:
     return math.tanh(sum(correlations) / len(correlations))
 
 
+def _mean_of_defined(correlations: Sequence[float]) -> float:
+    defined = [rho for rho in correlations if not math.isnan(rho)]
+    return mean_correlation(defined) if defined else math.nan
+
+
+def _read_json(path: Path) -> Any:
+    data = path.read_bytes()
+    try:
+        return json.loads(gzip.decompress(data) if data.startswith(GZIP) else data)
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is neither JSON nor gzipped JSON: {error}") from error
+
+
+def _read_folder(folder: Path) -> Judged:
+    judged: Judged = {}
+    for path in sorted(folder.glob("*/*/*.json")):
+        if path.stem in ("SC", "PQ"):
+            models = judged.setdefault(path.parent.parent.name, {})
+            models.setdefault(path.parent.name, {})[path.stem] = _read_json(path)
+    return judged
+
+
 def _read_rater(path: Path) -> dict[str, dict[str, tuple[float, float]]]:
-    header, *rows = (
-        line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
-    )
+    text = path.read_text(encoding="utf-8-sig")
+    header, *rows = (line.split("\t") for line in text.splitlines() if line.strip())
     ratings: dict[str, dict[str, tuple[float, float]]] = {model: {} for model in header[1:]}
     for sample, *cells in rows:
-        for model, cell in zip(header[1:], cells, strict=True):
-            sc, pq = json.loads(cell)
-            ratings[model][sample] = (float(sc), float(pq))
+        try:
+            for model, cell in zip(header[1:], cells, strict=True):
+                sc, pq = json.loads(cell)
+                ratings[model][sample] = (float(sc), float(pq))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}, {sample}: expected a cell [SC, PQ] for each model: {error}") from error
     return ratings

@@ -37,7 +37,7 @@ def rededit(prompts: Mapping[str, str]) -> Protocol:
         name="REDEdit-Bench, official prompts",
         official=True,
         questions=question,
-        read=READERS,
+        read={**READERS, "official": _read_rededit},
         combine=combine,
         measures=(measure(RULES["rededit"]),),
         parameters={"temperature": 0.1, "top_p": 0.95, "max_tokens": 8192},
@@ -95,6 +95,10 @@ def checked_prompts(prompts: Mapping[str, str], kinds: set[str], where: str) -> 
                 "such as 'Prompt Compliance: A number from 1 to 5.' Take the file of the benchmark as it is."
             )
     return prompts
+
+
+def _read_rededit(question: Question, reply: str, attempt: int) -> Reading:  # noqa: ARG001
+    return read_official(reply, str.strip)
 
 
 READERS: Mapping[View, Reader] = {

@@ -14,6 +14,10 @@ MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "
 """What judges accept as it is; everything else is encoded as PNG first."""
 
 
+ORIENTATION_MARKS = (b"eXIf", b"Raw profile type", b"adobe.xmp")
+"""Where a PNG can hold an orientation: a chunk of its own, or two kinds of text."""
+
+
 class Sent(NamedTuple):
     """A picture as a judge gets it."""
 
@@ -84,8 +88,10 @@ def _opened(data: bytes, *, upright: bool) -> Image.Image:
 
 
 def _looks_otherwise(data: bytes) -> bool:
-    header = read_header(data)
-    if header.orientation != 1:
-        return True
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        return image.has_transparency_data
+        if image.has_transparency_data:
+            return True
+        # Pillow decodes a PNG to its end to look for an orientation: 12 ms for 512 by 512 pixels.
+        if image.format == "PNG" and not any(mark in data for mark in ORIENTATION_MARKS):
+            return False
+    return read_header(data).orientation != 1

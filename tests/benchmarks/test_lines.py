@@ -94,6 +94,12 @@ def test_official_stops_where_the_script_would():
     assert read_official("no scores at all").state is State.PARSE_FAILED
 
 
+def test_only_rededits_script_looks_past_spaces_before_the_score():
+    assert official_scores("Motion Fidelity:  4") == []
+    assert official_scores("Motion Fidelity:  4", str.strip) == [4]
+    assert official_scores("Motion Fidelity: : 4", str.strip) == []
+
+
 def test_what_no_judge_writes_is_no_score():
     assert read_official("Motion Fidelity: " + "9" * 50).state is State.PARSE_FAILED
     assert read_strict(reply_with([5, 5, 5]) + " " * 100_000, LABELS).state is State.PARSE_FAILED

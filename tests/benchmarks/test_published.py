@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import math
 
+import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from benchmarks.parsing.lines import labels_of_prompt
 from benchmarks.perf import published
@@ -18,13 +21,15 @@ from benchmarks.perf.viescore_release import (
     over_all_tasks,
     read_judged,
     read_rated,
+    same,
     task_figures,
 )
 
 EDITING = "ImagenHub_Text-Guided_IE"
 
 
-def test_every_figure_of_the_release_holds(shared_data, tmp_path, capsys):
+def test_every_figure_of_the_release_holds(shared_data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(published, "FUZZED_REPLIES", 1000)  # the script takes ten times as many
     code = published.main(["--data", str(shared_data("bench")), "--json", str(tmp_path / "figures.json")])
     figures = {figure["name"]: figure for figure in json.loads((tmp_path / "figures.json").read_text())}
     values = {name: figure["value"] for name, figure in figures.items()}
@@ -37,6 +42,121 @@ def test_every_figure_of_the_release_holds(shared_data, tmp_path, capsys):
     shown = capsys.readouterr().out
     for figure in ("0.3322", "0.3757", "0.2675", "0.2891", "0.3048", "0.3356"):  # published and right
         assert figure in shown
+
+
+def released_as_printed(judged, rated_of):
+    """The figures that the release's notebook prints, by SciPy and plain loops: an oracle of its own."""
+
+    def average(rhos):
+        return round(math.tanh(sum(rhos) / len(rhos)), 4)
+
+    def lowest(scores):
+        return min(max(min(int(one) for one in scores) / 10, 0.0), 1.0)
+
+    per_model, task_means = {}, {}
+    for task, models in judged.items():
+        raters = rated_of(task)
+        own = {measure: [] for measure in ("SC", "PQ", "O")}
+        for model, answers in models.items():
+            samples = sorted(set(answers["SC"]) & set(answers["PQ"]))
+            judge = {m: [lowest(answers[m][sample]["score"]) for sample in samples] for m in ("SC", "PQ")}
+            judge["O"] = [math.sqrt(sc * pq) for sc, pq in zip(judge["SC"], judge["PQ"], strict=True)]
+            human = {
+                "SC": lambda pair: pair[0], "PQ": lambda pair: pair[1],
+                "O": lambda pair: math.sqrt(pair[0] * pair[1]),
+            }  # fmt: skip
+            figures = {"n": len(samples)}
+            for measure, of in human.items():
+                means = [np.mean([of(rater[model][sample]) for rater in raters]) for sample in samples]
+                own[measure].append(float(spearmanr(judge[measure], means).statistic))
+                every = [[of(pair) for pair in rater[model].values()] for rater in raters]
+                others = [
+                    float(spearmanr(one, np.mean([e for e in every if e is not one], axis=0)).statistic)
+                    for one in every
+                ]
+                figures[measure] = {
+                    "mean": round(float(np.mean(judge[measure])), 4),
+                    "std": round(float(np.std(judge[measure])), 4),
+                }
+                figures[f"spearman_{measure}"] = round(own[measure][-1], 4)
+                figures[f"human2human_{measure}"] = average(others)
+            per_model[f"{task}|{model}"] = figures
+        task_means[task] = {measure: math.tanh(sum(r) / len(r)) for measure, r in own.items()}
+    final = {m: average([means[m] for means in task_means.values()]) for m in ("SC", "PQ", "O")}
+    rounded = {task: {m: round(value, 4) for m, value in means.items()} for task, means in task_means.items()}
+    return {"per_model": per_model, "task_avg_spearman": rounded, "final_spearman": final}
+
+
+@pytest.mark.parametrize("packed", ["gpt4o_0shot.json.gz", "gpt4o_1shot.json"])
+@pytest.mark.filterwarnings("ignore::scipy.stats.ConstantInputWarning")
+def test_the_figures_of_another_judge_come_out_too(shared_data, tmp_path, packed):
+    name = packed.split(".")[0]
+    judged = read_judged(shared_data(f"bench/viescore/raw/results_{name}.json.gz"))
+    humans = shared_data("bench/viescore/human")
+    expected = released_as_printed(judged, lambda task: read_rated(humans, task))
+    (tmp_path / "expected.json").write_text(json.dumps(expected))
+    text = json.dumps(judged).encode()
+    (tmp_path / packed).write_bytes(gzip.compress(text) if packed.endswith(".gz") else text)
+    reproduced, total = published.viescore_figures(tmp_path / packed, tmp_path / "expected.json", humans)
+    assert total.value == {"gpt4o_0shot": 372, "gpt4o_1shot": 8 * 12 + 3 + 3}[name]
+    assert reproduced.value == total.value
+
+
+def test_scores_that_never_differ_have_no_correlation_and_the_rest_is_averaged(shared_data, tmp_path):
+    judged = {EDITING: read_judged(shared_data("bench/viescore/raw/results_gpt4o_1shot.json.gz"))[EDITING]}
+    for record in judged[EDITING]["MagicBrush"]["SC"].values():
+        record["score"] = 4.5  # a single number is not cut to a whole one
+    rated = read_rated(shared_data("bench/viescore/human"), EDITING)
+    names = [f"{EDITING}|{model}|SC.mean" for model in judged[EDITING]]
+    found = task_figures(EDITING, judged[EDITING], rated, dict.fromkeys(names, 0.0))
+    assert found.published[f"{EDITING}|MagicBrush|SC.mean"] == pytest.approx(0.45)
+    assert math.isnan(found.published[f"{EDITING}|MagicBrush|SC.judge_to_humans"])
+    assert math.isnan(found.published[f"{EDITING}|SC"])  # as the notebook would print
+    others = [found.fisher[f"{EDITING}|{model}|SC.judge_to_humans"] for model in judged[EDITING]]
+    defined = [rho for rho in others if not math.isnan(rho)]
+    assert found.fisher[f"{EDITING}|SC"] == pytest.approx(np.tanh(np.mean(np.arctanh(defined))))
+
+
+def test_a_folder_of_the_release_is_read_like_its_one_file(tmp_path):
+    judged = {"Task": {"Model": {name: {"a.jpg": {"score": [1, 2]}} for name in ("SC", "PQ")}}}
+    for name, samples in judged["Task"]["Model"].items():
+        (tmp_path / "Task" / "Model").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "Task" / "Model" / f"{name}.json").write_text(json.dumps(samples))
+    assert read_judged(tmp_path) == judged
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x1f\x8bnot gzip", "neither JSON nor gzipped JSON"),
+        (b"[]", "expected an object of tasks"),
+        (b'{"Task": {"Model": {"SC": {}}}}', "Task, Model needs SC and PQ"),
+        (b'{"Task": 5}', "needs SC and PQ"),
+    ],
+)
+def test_a_file_that_is_no_release_says_what_was_expected(tmp_path, content, message):
+    (tmp_path / "raw.json").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_judged(tmp_path / "raw.json")
+
+
+def test_missing_material_is_a_message_and_no_traceback(tmp_path, capsys):
+    assert published.main(["--data", str(tmp_path)]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        published.main(["--viescore", str(tmp_path / "raw.json")])
+    assert "--expected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("found", "printed", "equal"),
+    [
+        (0.12344, 0.1234, True), (0.12346, 0.1234, False), (-0.00004, 0.0, True), (math.nan, math.nan, True),
+        (math.nan, None, True), (None, 0.1, False), (math.nan, 0.1, False), (0.1, None, False),
+    ],
+)  # fmt: skip
+def test_figures_are_compared_as_they_print(found, printed, equal):
+    assert same(found, printed) is equal
 
 
 def test_a_changed_raw_score_or_expectation_is_noticed(shared_data, tmp_path, capsys):
@@ -120,7 +240,7 @@ def test_gedit_averages_are_compared_to_the_last_printed_digit():
     assert [row.agrees for row in gedit_rows(logs)] == [True, False, True]
 
 
-def test_a_case_without_a_verdict_does_not_pass():
+def test_a_case_without_a_verdict_is_told_and_counts_for_the_official_result_only():
     case = {
         "name": "new",
         "reply": "Prompt Compliance: 5",
@@ -128,8 +248,8 @@ def test_a_case_without_a_verdict_does_not_pass():
         "official_sample_score": 5.0,
     }
     (found,) = check_cases({"viescore_gedit": [], "imgedit_rededit_line_parser": [case]})
-    assert found.official
-    assert not found.strict
+    assert (found.official, found.strict, found.written) == (True, False, False)
+    assert "no verdict is written" in found.reason
 
 
 def test_every_verdict_has_a_reason():

@@ -5,13 +5,13 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 from toy_suite import BlendEditor, codec, items, picture
 
+from benchmarks.psnr import psnr
 from benchmarks.scoring import (
     SCORES,
     editor_table,
     errors_by_kind,
     kind_table,
     latent_errors,
-    psnr,
     ranking,
     score_outputs,
 )
