@@ -71,7 +71,7 @@ class RunConsole(logging.Handler):
         elif kind in ("STEP_SUCCESS", "STEP_FAILURE") and self._is_current(step):
             self._finish(self._mark if kind == "STEP_SUCCESS" else FAILED)
         elif record.levelno >= logging.WARNING and event is None and self._is_current(said.get("step_key")):
-            self._console.print(Text(said["orig_message"], style="yellow"))
+            self._console.print(Text(said["orig_message"], style="yellow"), soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Takes how far an asset's current work is; the `Progress` of assets."""

@@ -69,14 +69,14 @@ def print_consequences(profile: Profile, home: Path, since: str, console: Consol
     manifest = read_manifest(Lake(str(home)), "filtered")
     if manifest is not None and manifest.finished_at >= since and manifest.facts["changed"]:
         change = manifest.facts["changed"]
+        said = f"{change['newly_dropped']} images newly dropped, {change['newly_kept']} newly kept"
         console.print(
-            f"filtered: {change['newly_dropped']} images newly dropped, {change['newly_kept']} newly kept; "
-            f"{change['samples_that_use_them']} samples hang on them."
+            f"filtered: {said}; {change['samples_that_use_them']} samples hang on them.", soft_wrap=True
         )
     rows = plan(profile, home, dg.AssetSelection.all())
     stale = [row.asset for row in rows if row.state != "finished"]
     if stale:
-        console.print(f"A run of everything would look again at {', '.join(stale)}.")
+        console.print(f"A run of everything would look again at {', '.join(stale)}.", soft_wrap=True)
 
 
 def print_plan(profile: Profile, home: Path, selection: dg.AssetSelection, console: Console) -> None:

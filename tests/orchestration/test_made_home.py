@@ -1,0 +1,200 @@
+"""What a home holds after the whole lineage: the status, the life of a sample, and what Dagster shows."""
+
+import itertools
+import json
+import re
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from assets.lake.schemas import RECORDS, SAMPLES
+from assets.materialize import MAX_PREVIEW_BYTES
+from assets.reports.funnel import is_monotone
+from orchestration.definitions import build_definitions
+from orchestration.instance import dagster_home
+from orchestration.plan import plan
+from orchestration.profile import load_profile
+from orchestration.reference import measured_seconds
+from orchestration.run import expected_seconds
+from orchestration.selection import job_selection
+
+STAGES = ["pretrain", "ct", "sft", "dpo", "nft"]
+
+
+@pytest.fixture(scope="module")
+def assets(tiny_run):
+    graph = build_definitions(load_profile(str(tiny_run.profile)), tiny_run.home).resolve_asset_graph()
+    return [key.path[-1] for key in graph.toposorted_asset_keys]
+
+
+@pytest.fixture(scope="module")
+def status(tiny_run):
+    done = tiny_run.emberline("status", "--json")
+    assert done.returncode == 0, done.stderr
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(done.stdout, parse_constant=refuse)
+
+
+def test_a_run_tells_of_every_asset_and_of_the_time_left(tiny_run, assets):
+    line = re.compile(r"^ *done +(\w+) +[\d.]+ s +(\d+)/(\d+) assets, .* left$", re.MULTILINE)
+    told = line.findall(tiny_run.said)
+    assert sorted(name for name, _, _ in told) == sorted(assets)
+    assert [int(done) for _, done, _ in told] == list(range(1, len(assets) + 1))
+    assert {int(total) for _, _, total in told} == {len(assets)}
+    assert "Traceback" not in tiny_run.said
+    assert "WARNING" not in tiny_run.said
+
+
+def test_the_status_holds_what_the_demo_promises(status):
+    assert [row["stage"] for row in status["stages"]] == STAGES
+    for row in status["stages"]:
+        assert {
+            "steps",
+            "first_validation_loss",
+            "last_validation_loss",
+            "seconds",
+            "zero_stage",
+        } <= row.keys()
+        assert row["world_size"] == 2
+    assert status["filters"]["truncated"].keys() >= {"precision", "recall"}
+    assert status["evaluator"].keys() >= {"auc", "auc_instruction_only", "auc_pictures_only"}
+    for kind in status["bench"].values():
+        assert kind.keys() == set(STAGES)
+        assert all({"model_error", "copy_error"} <= figures.keys() for figures in kind.values())
+    assert status["registry"]["name"] == "emberline-edit"
+    assert status["registry"]["versions"].keys() == set(STAGES)
+    assert status["registry"]["champion"]["stage"] in STAGES
+    before, after = (sum(row[when] for row in status["coverage"].values()) for when in ("before", "after"))
+    assert after > before
+    assert status["disk_bytes"] > 1_000_000
+
+
+def test_the_status_is_also_readable(tiny_run, status):
+    shown = tiny_run.emberline("status").stdout
+    assert "not made yet" not in shown
+    assert all(stage in shown for stage in STAGES)
+    champion = status["registry"]["champion"]
+    assert f"champion {champion['stage']} (version {champion['version']})" in shown
+    assert "mean over kinds" in shown
+
+
+def test_the_funnel_loses_nothing_that_no_rule_answers_for(status):
+    rows = status["funnel"]
+    assert is_monotone(rows)
+    images, pairs = rows[:3], rows[3:]
+    for part in (images, pairs):
+        assert all(after["in"] == before["kept"] for before, after in itertools.pairwise(part))
+    assert rows[0]["dropped"] == {"unreadable": len(status["unreadable"])}
+    assert all(one["error"] for one in status["unreadable"])
+
+
+@pytest.fixture(scope="module")
+def explained(tiny_run):
+    def explain(identifier):
+        done = tiny_run.emberline("explain", identifier, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return explain
+
+
+def test_the_life_of_a_sample_leads_from_its_file_to_the_checkpoints_that_saw_it(tiny_run, explained):
+    seen = tiny_run.lake.read_table("training/sft/seen.parquet")
+    life = explained(seen["sample_id"][0])
+    assert "sft" in life["mixtures"]
+    assert {"stage", "step", "sample_id"} <= life["seen_by"][0].keys()
+    assert "sft" in {one["stage"] for one in life["seen_by"]}
+    assert life["texts"]
+    assert life["verdicts"]
+    source = explained(life["source_ids"][0])
+    assert life["sample_id"] in {sample["sample_id"] for sample in source["samples"]}
+    [file, *_] = source["files"]
+    assert explained(file["path"]) == source
+    measured = {name.partition("@")[0] for name in source["measures"]}
+    assert {"photometric", "pdq", "thumbnail", "descriptor"} <= measured
+    assert {"deduped", "filtered"} <= {verdict["stage"] for verdict in source["verdicts"]}
+    target = explained(life["target_id"])
+    assert target["files"] == []
+    assert {sample["role"] for sample in target["samples"]} >= {"target"}
+
+
+def test_the_life_of_an_unreadable_file_is_short_and_says_why(tiny_run, explained):
+    records = tiny_run.lake.read_tables("records", RECORDS).drop_nulls("error")
+    for path, error in records.select("path", "error").iter_rows():
+        life = explained(path)
+        assert life["files"][0]["error"] == error
+        assert life["samples"] == []
+        assert life["stored"] == []
+
+
+def test_the_first_digits_of_an_id_are_enough_unless_several_begin_so(tiny_run):
+    sample = tiny_run.lake.read_tables("samples", SAMPLES)["sample_id"][0]
+    assert sample in tiny_run.emberline("explain", sample[:10]).stdout
+    several = tiny_run.emberline("explain", "")
+    assert several.returncode == 1
+    assert "could be any of" in several.stderr
+
+
+def test_no_stage_has_seen_a_group_that_is_held_out(tiny_run):
+    samples = tiny_run.lake.read_tables("samples", SAMPLES)
+    held_out = set(samples.filter(split="heldout")["group_id"])
+    assert held_out
+    for stage in STAGES:
+        seen = tiny_run.lake.read_table(f"training/{stage}/seen.parquet")
+        groups = samples.filter(pl.col("sample_id").is_in(seen["sample_id"].to_list()))["group_id"]
+        assert len(groups)
+        assert not held_out & set(groups), stage
+
+
+@pytest.fixture(scope="module")
+def instance(tiny_run):
+    with dg.DagsterInstance.from_config(str(dagster_home(tiny_run.home))) as opened:
+        yield opened
+
+
+def test_every_asset_shows_rows_seconds_and_files_in_dagster(instance, assets):
+    previews = {}
+    for name in assets:
+        event = instance.get_latest_materialization_event(dg.AssetKey(name))
+        shown = event.asset_materialization.metadata
+        assert {"dagster/row_count", "seconds", "files", "reused"} <= shown.keys(), name
+        if "preview" in shown:
+            previews[name] = shown["preview"].value
+    assert {"raw_images", "deduped", "filtered", "synthesized", "bench_report"} <= previews.keys()
+    for name, markdown in previews.items():
+        assert re.match(r"!\[[\w/-]+\]\(data:image/jpeg;base64,/9j/", markdown), name
+        assert len(markdown) < MAX_PREVIEW_BYTES * 1.4
+
+
+def test_every_check_was_made_and_the_invariants_hold(instance, tiny_run):
+    definitions = build_definitions(load_profile(str(tiny_run.profile)), tiny_run.home)
+    keys = list(definitions.resolve_asset_graph().asset_check_keys)
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    passed = {key.name: record.status.value for key, record in records.items()}
+    assert passed.keys() == {key.name for key in keys}
+    for invariant in ("tables_keep_their_schema", "nothing_vanishes", "nothing_held_out_is_trained_on"):
+        assert passed[invariant] == "SUCCEEDED"
+
+
+def test_a_finished_home_expects_no_time_and_another_as_long_as_the_last_time(tiny_run, assets):
+    profile = load_profile(str(tiny_run.profile))
+    rows = plan(profile, tiny_run.home, job_selection("all"))
+    assert {row.state for row in rows} == {"finished"}
+    assert set(expected_seconds(tiny_run.lake, rows).values()) == {0.0}
+    due = [row._replace(state="due") for row in rows]
+    assert dict(expected_seconds(tiny_run.lake, due)) == measured_seconds(tiny_run.lake, assets)
+
+
+def test_a_stage_is_due_only_if_what_it_reads_turns_out_differently(tiny_run):
+    profile = load_profile(str(tiny_run.profile))
+    longer = profile.training.dpo.model_copy(update={"steps": 7})
+    training = profile.training.model_copy(update={"dpo": longer})
+    changed = profile.model_copy(update={"training": training})
+    rows = plan(changed, tiny_run.home, job_selection("all"))
+    states = {row.asset: row.state for row in rows}
+    later = {"nft": "depends", "bench_report": "depends", "champion": "depends"}
+    assert states == dict.fromkeys(states, "finished") | {"dpo": "due"} | later
