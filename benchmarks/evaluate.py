@@ -22,7 +22,7 @@ from benchmarks.suites.item import SuiteError
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.suite import Suite
 from benchmarks.summary import summarise
-from benchmarks.thumbnails import Thumbnails
+from benchmarks.thumbnails import Thumbnails, decoding_workers
 from models.progress import Progress
 
 DEMANDED_PAIRS = 1000
@@ -87,30 +87,32 @@ def evaluate(
     """
     if not outputs:
         raise SuiteError("There is nothing to score. Give --outputs or --editor.")
-    thumbnails = Thumbnails(folder / "thumbnails")
-    session = _session(suite, judge, folder, thumbnails, repeats=settings.repeats)
-    replies = None if session is None else session.replies
-    try:
-        scores, measures = _scored(suite, outputs, session, parallel=settings.parallel, progress=progress)
-        run = _run(suite, outputs, scores, measures, judge=judge, settings=settings, made_with=made_with)
-        progress("write the report", 0, 1)
-        page = write_report(
-            folder,
-            run,
-            SampleViews(
-                items=suite.items,
-                outputs=outputs,
-                measures=measures,
-                scores=scores,
-                thumbnails=thumbnails,
-                replies=replies,
-                shelf_list=shelves(scores, measures[0], run.models),
-            ),
-        )
-        progress("write the report", 1, 1)
-    finally:
-        if replies is not None:
-            replies.close()
+    files = len(suite.items) + sum(len(found.paths) for found in outputs.values())
+    with decoding_workers(files) as workers:
+        thumbnails = Thumbnails(folder / "thumbnails", workers)
+        session = _session(suite, judge, folder, thumbnails, repeats=settings.repeats)
+        replies = None if session is None else session.replies
+        try:
+            scores, measures = _scored(suite, outputs, session, parallel=settings.parallel, progress=progress)
+            run = _run(suite, outputs, scores, measures, judge=judge, settings=settings, made_with=made_with)
+            progress("write the report", 0, 1)
+            page = write_report(
+                folder,
+                run,
+                SampleViews(
+                    items=suite.items,
+                    outputs=outputs,
+                    measures=measures,
+                    scores=scores,
+                    thumbnails=thumbnails,
+                    replies=replies,
+                    shelf_list=shelves(scores, measures[0], run.models),
+                ),
+            )
+            progress("write the report", 1, 1)
+        finally:
+            if replies is not None:
+                replies.close()
     write_demand(folder / "demand.json", run.extra["demand"])
     return Result(page, report_figures(run), run.figures, run.champion)
 

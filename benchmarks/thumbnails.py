@@ -2,9 +2,15 @@
 
 import hashlib
 import io
+import os
 import uuid
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -17,11 +23,23 @@ STORED_QUALITY = 90
 """JPEG, which is written nine times as fast as WebP; a page's pictures are made of these, and smaller."""
 
 
+MANY = 300
+"""Files from which processes are worth their start, about two seconds each."""
+
+MAX_WORKERS = 8
+
+
 class Thumbnails:
     """A folder of JPEG files named by the SHA-256 of what they show."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, workers: Executor | None = None) -> None:
+        """Makes the folder if it is missing.
+
+        Args:
+            folder: of the files.
+            workers: where pictures are decoded, from `decoding_workers`; None: here.
+        """
+        self._folder, self._workers = folder, workers
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, data: bytes) -> str:
@@ -33,8 +51,9 @@ class Thumbnails:
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
         if not path.exists():
+            made = self._workers.submit(thumbnail_of, data).result() if self._workers else thumbnail_of(data)
             unfinished = path.with_suffix(f".{uuid.uuid4().hex}")
-            unfinished.write_bytes(encode_jpeg(decode(data, LARGE), STORED_QUALITY))
+            unfinished.write_bytes(made)
             unfinished.replace(path)
         return digest
 
@@ -45,6 +64,33 @@ class Thumbnails:
 
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.jpg"
+
+
+@contextmanager
+def decoding_workers(files: int) -> Iterator[Executor | None]:
+    """Yields processes that decode pictures, None where there are too few files to start any.
+
+    Pillow decodes under Python's global lock, so threads would decode one picture after the other.
+
+    Args:
+        files: how many will be decoded.
+    """
+    if files < MANY:
+        yield None
+        return
+    count = min(os.cpu_count() or 1, MAX_WORKERS)
+    context = get_context("spawn")  # a fork of a process with threads may deadlock
+    with ProcessPoolExecutor(count, context, initializer=cv2.setNumThreads, initargs=(1,)) as workers:
+        yield workers
+
+
+def thumbnail_of(data: bytes) -> bytes:
+    """Returns the thumbnail of a picture file.
+
+    Raises:
+        UnreadableImageError: the file does not decode to its last pixel.
+    """
+    return encode_jpeg(decode(data, LARGE), STORED_QUALITY)
 
 
 def encode_webp(pixels: np.ndarray, quality: int) -> bytes:
