@@ -83,7 +83,7 @@ def print_plan(profile: Profile, home: Path, selection: dg.AssetSelection, conso
     """Prints the plan of a run as a table."""
     rows = plan(profile, home, selection)
     size = parameter_count(profile.training.trainer.editor)
-    console.print(f"{profile.name}: {profile.description}; an editor of {size:,} parameters")
+    console.print(f"{profile.name}: {profile.description}; an editor of {size:,} parameters", soft_wrap=True)
     table = Table(caption=f"home: {home}")
     for column in ("asset", "state", "runs on", "needs"):
         table.add_column(column, overflow="fold")

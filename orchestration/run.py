@@ -9,8 +9,10 @@ from pathlib import Path
 import dagster as dg
 from rich.console import Console
 
+from assets.corpora.readers import CorpusError
 from assets.lake.lake import Lake
 from assets.lake.steps import read_manifests
+from assets.materialize import PARTITIONED
 from orchestration.automation import batch_range, register_batches
 from orchestration.console import RunConsole
 from orchestration.definitions import build_definitions
@@ -20,6 +22,7 @@ from orchestration.profile import Profile
 from orchestration.reference import UNKNOWN_SECONDS, reference_seconds, seconds
 
 CORPUS = dg.AssetKey("demo_corpus")
+INGESTED = {dg.AssetKey(name) for name in PARTITIONED}
 
 
 class BusyHomeError(RuntimeError):
@@ -47,10 +50,10 @@ def run_assets(profile: Profile, home: Path, selection: dg.AssetSelection, conso
             definitions = build_definitions(profile, home, follower.progress, follower)
             if CORPUS in keys:
                 _execute(definitions, instance, [CORPUS], {})
-            batches = register_batches(instance, lake, profile.corpora)
             rest = sorted(keys - {CORPUS})
             if rest:
-                _execute(definitions, instance, rest, batch_range(batches) if batches else {})
+                tags = _batches(instance, lake, profile) if keys & INGESTED else {}
+                _execute(definitions, instance, rest, tags)
 
 
 @contextmanager
@@ -79,6 +82,18 @@ def expected_seconds(lake: Lake, planned: Sequence[Planned]) -> Mapping[str, flo
         known = seconds(manifests) if manifests else reference.get(row.asset, UNKNOWN_SECONDS)
         expected[row.asset] = 0.0 if row.state == "finished" else known
     return expected
+
+
+def _batches(instance: dg.DagsterInstance, lake: Lake, profile: Profile) -> Mapping[str, str]:
+    """Returns the tags of a run over all ingest batches, after freezing those that are new."""
+    try:
+        names = register_batches(instance, lake, profile.corpora)
+    except CorpusError as error:
+        raise RunFailedError(f"raw_images cannot start: {error}") from error
+    if not names:
+        folders = ", ".join(corpus.path for corpus in profile.corpora.corpora)
+        raise RunFailedError(f"raw_images cannot start: no file lies in {folders}. Put photographs there.")
+    return batch_range(names)
 
 
 def _execute(

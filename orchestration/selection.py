@@ -1,5 +1,7 @@
 """Which assets a command means: one of the jobs, or a selection in Dagster's syntax."""
 
+import warnings
+
 import dagster as dg
 
 from orchestration.automation import jobs
@@ -16,11 +18,13 @@ def parse_selection(text: str) -> dg.AssetSelection:
         SelectionError: it is not in Dagster's syntax.
     """
     try:
-        return dg.AssetSelection.from_string(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)  # of groups; constraints.txt pins Dagster
+            return dg.AssetSelection.from_string(text)
     except dg.DagsterError as error:
         raise SelectionError(
             f"{text!r} is not a selection. Write the name of an asset, with a + for what comes before or "
-            "after it as in 'deduped+', or a group as in 'group:training', joined by 'and', 'or', 'not'."
+            """after it as in 'deduped+', or several joined as in 'key:"deduped"+ and not group:training'."""
         ) from error
 
 

@@ -1,0 +1,124 @@
+"""New files become batches, batches become partitions, and one run takes those that are not ingested."""
+
+import dagster as dg
+import pytest
+from PIL import Image
+
+from assets.corpora.config import CorporaConfig
+from orchestration.automation import (
+    RANGE_END,
+    RANGE_START,
+    batch_range,
+    new_batches,
+    nightly_data,
+    register_batches,
+)
+from orchestration.definitions import build_definitions
+from orchestration.instance import open_instance
+from orchestration.profile import load_profile
+
+PARTITIONS = "ingest_batch"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "photographs"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def corpora(folder):
+    corpus = {"name": "mine", "path": str(folder), "reader": "folder", "license": "own"}
+    probe = {"seconds": 20, "memory_mib": 1024, "file_mib": 16}
+    return CorporaConfig.model_validate(
+        {"corpora": [corpus], "files_per_batch": 3, "shard_mib": 8, "heldout_share": 0.2, "probe": probe}
+    )
+
+
+@pytest.fixture
+def put(folder):
+    def put(*names):
+        for name in names:
+            Image.new("RGB", (40, 30), (len(name) * 9, 80, 40)).save(folder / f"{name}.png")
+
+    return put
+
+
+@pytest.fixture
+def instance(tmp_path):
+    with open_instance(tmp_path / "home") as opened:
+        yield opened
+
+
+@pytest.fixture
+def sense(instance, lake, corpora):
+    """What the sensor asks for, as Dagster's daemon would evaluate it."""
+
+    def sense():
+        context = dg.build_sensor_context(instance=instance, resources={"lake": lake, "corpora": corpora})
+        return list(new_batches(context))
+
+    return sense
+
+
+def partitions(instance):
+    return list(instance.get_dynamic_partitions(PARTITIONS))
+
+
+def ingest(lake, instance, corpora):
+    """Runs the raw assets over all batches, in this process."""
+    profile = load_profile("demo").model_copy(update={"demo": None, "corpora": corpora})
+    tags = batch_range(register_batches(instance, lake, corpora))
+    keys = [dg.AssetKey(name) for name in ("demo_corpus", "raw_images", "raw_samples")]
+    job = build_definitions(profile, lake.local_path("")).resolve_job_def("data")
+    assert job.execute_in_process(instance=instance, asset_selection=keys, tags=tags).success
+
+
+def test_new_files_become_partitions_and_one_run_is_asked_for(put, sense, instance):
+    put("a", "b", "c", "d", "e")
+    [request] = sense()
+    assert partitions(instance) == ["mine-0000", "mine-0001"]
+    assert request.tags == {RANGE_START: "mine-0000", RANGE_END: "mine-0001"}
+    [again] = sense()
+    assert again.run_key == request.run_key, "the same batches would be ingested twice"
+
+
+def test_an_ingested_corpus_is_left_alone_until_files_are_new(put, sense, instance, lake, corpora):
+    put("a", "b", "c", "d")
+    [first] = sense()
+    ingest(lake, instance, corpora)
+    [skipped] = sense()
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message == "All 2 batches are ingested."
+
+    put("e", "f")
+    [request] = sense()
+    assert partitions(instance) == ["mine-0000", "mine-0001", "mine-0002"]
+    assert request.tags == {RANGE_START: "mine-0002", RANGE_END: "mine-0002"}
+    assert request.run_key != first.run_key
+
+
+def test_an_empty_corpus_asks_for_nothing(folder, sense, instance):
+    [skipped] = sense()
+    assert isinstance(skipped, dg.SkipReason)
+    assert partitions(instance) == []
+
+
+def test_the_schedule_asks_for_the_same_as_the_sensor(put, sense, instance, lake, corpora):
+    put("a", "b")
+    context = dg.build_schedule_context(instance=instance, resources={"lake": lake, "corpora": corpora})
+    [at_night] = list(nightly_data(context))
+    [request] = sense()
+    assert (at_night.run_key, at_night.tags) == (request.run_key, request.tags)
+    assert nightly_data.cron_schedule == "0 2 * * *"
+
+
+def test_a_batch_keeps_its_files_when_others_come_before_them_by_name(put, sense, lake):
+    put("m", "n", "o", "p")
+    sense()
+    frozen = {path: lake.read_bytes(path) for path in lake.list("batches")}
+    put("a", "b")
+    sense()
+    assert {path: lake.read_bytes(path) for path in frozen} == frozen
+    assert len(lake.list("batches")) == 3

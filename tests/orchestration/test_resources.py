@@ -1,0 +1,110 @@
+import logging
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from assets.lake.lake import Lake
+from orchestration.definitions import build_definitions
+from orchestration.environment import quiet
+from orchestration.instance import DAGSTER_YAML, dagster_home, open_instance
+from orchestration.profile import load_profile
+from orchestration.resources import build_resources, log_progress, tracking
+
+PROFILE = load_profile("demo")
+
+
+def test_every_resource_that_an_asset_asks_for_is_there(tmp_path):
+    given = build_resources(PROFILE, tmp_path, None)
+    definitions = build_definitions(PROFILE, tmp_path)
+    for spec in definitions.resolve_all_asset_specs():
+        asked = definitions.resolve_assets_def(spec.key).required_resource_keys
+        assert asked - {"io_manager"} <= given.keys(), spec.key  # Dagster gives each asset one; none uses it
+
+
+def test_every_section_of_the_profile_reaches_the_assets(tmp_path):
+    given = build_resources(PROFILE, tmp_path, None)
+    not_sections = {"name", "description", "engine", "training", "tracking"}
+    sections = type(PROFILE).model_fields.keys() - not_sections
+    assert {name for name in sections if given.get(name) is not getattr(PROFILE, name)} == set()
+    assert isinstance(given["pretrain"], BaseModel)
+    assert given["engine"].workers == PROFILE.engine.workers
+    assert given["lake"] == Lake(str(tmp_path))
+
+
+def test_no_resource_makes_a_folder(tmp_path):
+    build_resources(PROFILE, tmp_path / "home", None)
+    build_definitions(PROFILE, tmp_path / "home")
+    assert not list(tmp_path.iterdir())
+
+
+def with_server(uri):
+    return PROFILE.model_copy(update={"tracking": PROFILE.tracking.model_copy(update={"uri": uri})})
+
+
+def test_runs_are_kept_in_the_home_unless_a_server_is_named(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    kept = tracking(PROFILE, tmp_path)
+    assert kept.uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    assert kept.artifact_location == (tmp_path / "mlflow/artifacts").as_uri()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://from-the-environment:5000")
+    assert tracking(PROFILE, tmp_path).uri == "http://from-the-environment:5000"
+    named = tracking(with_server("http://from-the-profile:5000"), tmp_path)
+    assert (named.uri, named.artifact_location) == ("http://from-the-profile:5000", None)
+
+
+def test_progress_is_logged_once_a_tenth(caplog):
+    report = log_progress()
+    with caplog.at_level(logging.INFO):
+        for done in range(1001):
+            report("measuring", done, 1000)
+    said = [record.getMessage() for record in caplog.records if "measuring" in record.getMessage()]
+    assert len(said) == 11
+    assert "measuring: 0 of 1000" in said[0]
+    assert "measuring: 1000 of 1000" in said[-1]
+
+
+def test_progress_of_nothing_is_no_division_by_zero(caplog):
+    with caplog.at_level(logging.INFO):
+        log_progress()("measuring", 0, 0)
+    assert "measuring: 0 of 0" in caplog.text
+
+
+def test_the_instance_keeps_everything_in_the_home_and_reports_to_nobody(tmp_path):
+    with open_instance(tmp_path) as instance:
+        assert Path(instance.root_directory) == tmp_path / "dagster"
+        assert not instance.telemetry_enabled
+        assert not instance.nux_enabled
+        assert instance.run_retries_enabled
+        assert instance.run_retries_max_retries == 2
+        assert instance.event_log_storage.get_pool_config().pool_granularity is not None
+    assert os.environ["DAGSTER_DISABLE_TELEMETRY"] == "yes"
+
+
+def test_settings_of_an_older_version_are_replaced_and_current_ones_left_alone(tmp_path):
+    settings = dagster_home(tmp_path) / "dagster.yaml"
+    written = settings.stat().st_mtime_ns
+    dagster_home(tmp_path)
+    assert settings.stat().st_mtime_ns == written
+    settings.write_text("telemetry: {enabled: true}\n")
+    dagster_home(tmp_path)
+    assert yaml.safe_load(settings.read_text()) == yaml.safe_load(DAGSTER_YAML)
+
+
+def test_deepspeed_does_not_warn_of_a_missing_gpu_but_errors_are_heard(caplog):
+    quiet()
+    logger = logging.getLogger("DeepSpeed")
+    logger.addHandler(caplog.handler)
+    logger.warning("Setting accelerator to CPU.")
+    logger.error("The optimizer is broken.")
+    logger.removeHandler(caplog.handler)
+    assert "accelerator" not in caplog.text
+    assert "The optimizer is broken." in caplog.text
+
+
+@pytest.mark.parametrize("job", ["data", "train", "bench", "all"])
+def test_jobs_resolve_with_the_resources(job, tmp_path):
+    assert isinstance(build_definitions(PROFILE, tmp_path).resolve_job_def(job), dg.JobDefinition)

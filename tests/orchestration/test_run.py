@@ -1,0 +1,106 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+from rich.console import Console
+from tiny import write_tiny_profile
+from tiny_run import REPOSITORY, emberline
+
+from assets.lake.lake import Lake
+from assets.lake.steps import MissingInputError, read_manifest
+from orchestration.plan import Planned
+from orchestration.profile import load_profile
+from orchestration.reference import UNKNOWN_SECONDS, measured_seconds, reference_seconds
+from orchestration.run import BusyHomeError, RunFailedError, expected_seconds, locked, run_assets
+from orchestration.selection import job_selection, parse_selection
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from orchestration.run import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that works in the home."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "home")]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_two_runs_never_work_in_one_home(holder, tmp_path):
+    busy = pytest.raises(BusyHomeError, match=r"Another run works in .*home\. Wait for it")
+    with busy, locked(tmp_path / "home"):
+        pytest.fail("the home was held twice")
+    with locked(tmp_path / "another home"):
+        pass
+
+
+def test_a_run_that_was_killed_holds_nothing(holder, tmp_path):
+    holder.kill()
+    holder.wait()
+    with locked(tmp_path / "home"):
+        pass
+
+
+def test_a_home_that_is_held_is_said_to_be_by_the_command_line(holder, tmp_path):
+    done = emberline("run", "--job", "bench", "--home", str(tmp_path / "home"))
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: Another run works in")
+    assert "Traceback" not in done.stderr
+
+
+def run_tiny(tmp_path: Path, selection: dg.AssetSelection, **changes) -> str:
+    profile = load_profile(str(write_tiny_profile(tmp_path / "tiny.yaml", **changes)))
+    with (tmp_path / "said").open("a+") as paper:
+        run_assets(profile, tmp_path / "home", selection, Console(file=paper, width=200))
+        paper.seek(0)
+        return paper.read()
+
+
+def test_an_asset_before_its_inputs_fails_with_the_mend(tmp_path):
+    with pytest.raises(RunFailedError, match=r"filtered failed: .*filtered reads .* Run it first\."):
+        run_tiny(tmp_path, parse_selection("filtered"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "answer"), [("missing", "missing is not a folder"), ("empty", r"no file lies in .*/empty")]
+)
+def test_a_corpus_without_files_is_named(folder, answer, tmp_path):
+    (tmp_path / "empty").mkdir()
+    corpus = {"name": "mine", "path": str(tmp_path / folder), "reader": "folder", "license": "own"}
+    with pytest.raises(RunFailedError, match=f"^raw_images cannot start: .*{answer}"):
+        run_tiny(tmp_path, job_selection("data"), demo=None, corpora={"corpora": [corpus]})
+
+
+def test_a_broken_table_stops_what_comes_after_it(tmp_path):
+    said = run_tiny(tmp_path, parse_selection("+raw_images"))
+    made = [line.split()[1] for line in said.splitlines() if line.split()[0] == "done"]
+    assert made == ["demo_corpus", "raw_images"]
+    Lake(str(tmp_path / "home")).write_table("texts/odd.parquet", pl.DataFrame({"text": [1]}))
+    with pytest.raises(RunFailedError, match="tables_keep_their_schema"):
+        run_tiny(tmp_path, parse_selection('key:"raw_samples" or key:"filtered"'))
+    assert read_manifest(Lake(str(tmp_path / "home")), "filtered") is None
+
+
+def test_the_time_of_what_was_never_made_here_comes_from_the_reference(tmp_path):
+    rows = [Planned(name, "due", "here", ()) for name in ("measured", "something new")]
+    expected = expected_seconds(Lake(str(tmp_path)), rows)
+    assert expected["something new"] == UNKNOWN_SECONDS
+    assert expected["measured"] == reference_seconds().get("measured", UNKNOWN_SECONDS)
+
+
+def test_the_reference_is_taken_from_whole_homes_alone(tmp_path):
+    with pytest.raises(MissingInputError, match="lacks measured, nft"):
+        measured_seconds(Lake(str(tmp_path)), ["measured", "nft"])
