@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from benchmarks.suites.item import BenchItem
+from benchmarks.suites.item import BenchItem, SuiteError
 from benchmarks.suites.outputs import Outputs
 from models.pixels import decode, encode_png, read_header
 from models.progress import Progress
@@ -55,10 +55,13 @@ def run_editor(
     Args:
         items: from `checked_suite`.
         editor: makes the outputs.
-        folder: of this editor alone. Outputs made with other settings are removed.
+        folder: of this editor alone. Outputs that it made with other settings are removed.
         batch: samples edited at once.
         progress: called with what is done.
         shard: (number, of how many): every how-manieth batch is made here, the others elsewhere.
+
+    Raises:
+        SuiteError: the folder holds files that no editor made.
     """
     _claim(folder, {**editor.settings, "batch": batch})
     number, shards = shard
@@ -119,9 +122,15 @@ def _failure_path(folder: Path, item: BenchItem) -> Path:
 def _claim(folder: Path, settings: Mapping[str, Any]) -> None:
     record = folder / "settings.json"
     text = json.dumps(settings, indent=1, sort_keys=True) + "\n"
-    if record.exists() and record.read_text(encoding="utf-8") == text:
-        return
-    shutil.rmtree(folder, ignore_errors=True)
+    if record.exists():
+        if record.read_text(encoding="utf-8") == text:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise SuiteError(
+            f"{folder} holds files that no editor made here. Move them away, or name another --out; finished "
+            "outputs go to --outputs."
+        )
     _write(record, text.encode())
 
 

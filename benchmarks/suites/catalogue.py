@@ -20,14 +20,16 @@ SUITES: Mapping[str, Load] = {
     "imgedit_uge": load_uge,
     "imgedit_multiturn": load_multiturn,
     "gedit": load_gedit,
-    "gedit_local": partial(load_gedit, local_judge=True),
+    "gedit_intersection": partial(load_gedit, subset="intersection"),
+    "gedit_local": partial(load_gedit, judge="local"),
+    "gedit_local_intersection": partial(load_gedit, judge="local", subset="intersection"),
     "risebench": load_risebench,
     "kris": load_kris,
     "textedit": load_textedit,
     "plain": load_plain,
 }
 
-BILINGUAL = ("rededit", "gedit", "gedit_local", "plain")
+BILINGUAL = ("rededit", "plain", *(name for name in SUITES if name.startswith("gedit")))
 
 
 def load_suite(name: str, *, data: Path, images: Path | None, lang: str) -> Suite:

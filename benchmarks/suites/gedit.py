@@ -1,10 +1,10 @@
 """GEdit-Bench: 606 items in each of two languages, from a Hugging Face data set or a plain export of it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,9 +20,17 @@ PICTURE = "input_image"
 
 EXPORT = "metadata.jsonl"
 INTERSECTION = "Intersection_exist"
+Subset = Literal["full", "intersection"]
 
 
-def load_gedit(data: Path, images: Path, lang: str, *, local_judge: bool = False) -> Suite:
+def load_gedit(
+    data: Path,
+    images: Path,
+    lang: str,
+    *,
+    judge: Literal["hosted", "local"] = "hosted",
+    subset: Subset = "full",
+) -> Suite:
     """Returns GEdit-Bench in one language.
 
     Args:
@@ -30,29 +38,35 @@ def load_gedit(data: Path, images: Path, lang: str, *, local_judge: bool = False
             with metadata.jsonl and picture files; and the four prompt files, here or in `prompts`.
         images: of a plain export; otherwise the data set holds the pictures.
         lang: `zh` or `en`.
-        local_judge: ask as the official script asks Qwen2.5-VL: greedy, pictures first, PNG.
+        judge: `local` asks as the official script asks Qwen2.5-VL: greedy, pictures first, PNG.
+        subset: `intersection` has the items only that every closed model of the paper returned. Papers print
+            figures of either, which must not be mixed.
 
     Raises:
         SuiteError: the files are not those of the benchmark.
     """
     items, problems = [], []
     for number, (row, picture) in enumerate(_rows(data, images)):
-        where = f"row {number}"
         try:
-            if isinstance(row, dict) and row.get("instruction_language") == LANGUAGES[lang]:
-                items.append(_item(row, picture, where, lang))
+            if not isinstance(row, dict) or row.get("instruction_language") not in LANGUAGES.values():
+                raise SuiteError(f"row {number}: instruction_language must be en or cn.")
+            if row["instruction_language"] != LANGUAGES[lang]:
+                continue
+            if subset == "full" or row.get(INTERSECTION) is True:
+                items.append(_item(row, picture, f"row {number}", lang))
         except SuiteError as error:
             problems.append(str(error))
-    protocol = (gedit_local if local_judge else gedit)(_prompts(data))
+    name = "gedit" + ("_local" if judge == "local" else "") + ("_intersection" if subset != "full" else "")
+    title = "GEdit-Bench" if subset == "full" else "GEdit-Bench, intersection"
     return made_suite(
         Suite(
-            name="gedit_local" if local_judge else "gedit",
-            title=f"GEdit-Bench, {'Chinese' if lang == 'zh' else 'English'}",
+            name=name,
+            title=f"{title}, {'Chinese' if lang == 'zh' else 'English'}",
             lang=lang,
             items=items,
-            protocol=protocol,
+            protocol=(gedit_local if judge == "local" else gedit)(_prompts(data)),
             problems=tuple(problems),
-            published="gedit_table4",
+            published="gedit_table4" if subset == "full" else None,
         )
     )
 
@@ -108,13 +122,13 @@ def _exported(path: Path, images: Path) -> Iterator[tuple[Any, Picture]]:
 def _parquet_rows(path: Path) -> Iterator[tuple[Any, Picture]]:
     try:
         file = pq.ParquetFile(path)
-        columns = [name for name in (*FIELDS, INTERSECTION) if name in file.schema_arrow.names]
+        columns = _columns(file.schema_arrow.names, path)
         groups = _RowGroups(path)
         for group in range(file.num_row_groups):
             for row, values in enumerate(file.read_row_group(group, columns=columns).to_pylist()):
                 name = f"{path.name}, group {group}, row {row}"
                 yield values, Picture(name, partial(groups.picture, group, row))
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise SuiteError(f"{path} is not a Parquet file that can be read: {error}") from error
 
 
@@ -129,21 +143,34 @@ class _RowGroups:
     def picture(self, group: int, row: int) -> bytes:
         with self._lock:
             if group != self._group:
-                table = pq.ParquetFile(self._path).read_row_group(group, columns=[PICTURE])
-                self._group, self._pictures = group, table.column(PICTURE).to_pylist()
+                self._pictures, self._group = self._read(group), group
             return _picture_bytes(self._pictures[row], self._path)
+
+    def _read(self, group: int) -> list[Any]:
+        try:
+            table = pq.ParquetFile(self._path).read_row_group(group, columns=[PICTURE])
+        except (pa.ArrowException, OSError) as error:
+            raise MissingPictureError(f"{self._path}: {PICTURE} cannot be read: {error}") from error
+        return table.column(PICTURE).to_pylist()
 
 
 def _arrow_rows(path: Path) -> Iterator[tuple[Any, Picture]]:
     try:
         with pa.memory_map(str(path)) as stream:
             table = pa.ipc.open_stream(stream).read_all()
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise SuiteError(f"{path} is not an Arrow stream that can be read: {error}") from error
+    columns = _columns(table.column_names, path)
     pictures = table.column(PICTURE)
-    columns = [name for name in (*FIELDS, INTERSECTION) if name in table.column_names]
     for row, values in enumerate(table.select(columns).to_pylist()):
         yield values, Picture(f"{path.name}, row {row}", partial(_arrow_picture, pictures, row, path))
+
+
+def _columns(names: Sequence[str], path: Path) -> list[str]:
+    missing = [name for name in (*FIELDS, PICTURE) if name not in names]
+    if missing:
+        raise SuiteError(f"{path} has no column {missing[0]}, as GEdit-Bench has. It has {', '.join(names)}.")
+    return [name for name in (*FIELDS, INTERSECTION) if name in names]
 
 
 def _arrow_picture(pictures: pa.ChunkedArray, row: int, path: Path) -> bytes:

@@ -69,7 +69,7 @@ def load_multiturn(data: Path, images: Path, lang: str) -> Suite:
     """Returns ImgEdit-Bench's edits in turns, each turn an item that is judged against the first picture.
 
     The benchmark judges them by people, so there is no official prompt; ours asks whether the picture shows
-    all turns so far. Outputs are `<key>_turn<number>`.
+    all turns so far. Outputs are `<file>/<key>_turn<number>`, because keys begin anew in each of its files.
     """
     items, problems = [], []
     for path in sorted(data.glob("*.json")):
@@ -120,7 +120,7 @@ def _turns(name: str, key: str, row: Any, where: str, *, images: Path, task: str
             instruction=" Then: ".join(said),
             sources=(picture_below(images, source),),
             cluster=source,
-            output=f"{key}_turn{number}",
+            output=f"{task}/{key}_turn{number}",
         )
     if not said:
         raise SuiteError(f"{where}: there is no turn1.")

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -15,6 +15,10 @@ MAX_BYTES = 128_000_000
 
 class MissingPictureError(LookupError):
     """A picture that a suite names is not there; the message says where it was looked for."""
+
+
+class SuiteError(ValueError):
+    """A suite cannot be scored as it is; the message names the item."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +52,16 @@ def picture_of_pixels(name: str, pixels: np.ndarray) -> Picture:
 def picture_of_file(path: Path) -> Picture:
     """Returns a picture that lies in a file."""
     return Picture(path.name, lambda: read_limited(path))
+
+
+def leads_out(folder: Path, path: Path) -> bool:
+    """Returns whether a path below a folder is, or lies behind, a link to somewhere else.
+
+    The hub's cache is a folder of links into `blobs`, beside `snapshots`; those stay inside.
+    """
+    root = folder.resolve()
+    roots = [root, *(place.parent / "blobs" for place in root.parents if place.name == "snapshots")]
+    return not any(path.resolve().is_relative_to(place) for place in roots)
 
 
 def read_limited(path: Path) -> bytes:
@@ -101,9 +115,11 @@ class BenchItem:
     expected_text: str | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
 
-
-class SuiteError(ValueError):
-    """A suite cannot be scored as it is; the message names the item."""
+    def __post_init__(self) -> None:
+        # Lists of items come from others, and outputs are written under these names.
+        place = PurePosixPath(self.output or self.sample_id)
+        if place.is_absolute() or ".." in place.parts or "\0" in str(place):
+            raise SuiteError(f"{self.sample_id}: {str(place)!r:.80} is no name below the folder of a model.")
 
 
 def checked_suite(items: Iterable[BenchItem]) -> list[BenchItem]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from benchmarks.suites.item import BenchItem
+from benchmarks.suites.item import BenchItem, leads_out
 from benchmarks.suites.suite import PICTURE_SUFFIXES
 
 OFFICIAL_SUFFIX = ".png"
@@ -47,6 +47,8 @@ def find_outputs(folder: Path, items: Sequence[BenchItem]) -> Outputs:
     paths, problems = {}, {}
     for item in items:
         path, problem = _output_of(item, by_tail, owners)
+        if path is not None and leads_out(folder, folder / path):
+            path, problem = None, f"{path} is a link that leads out of the folder; copy the file"
         if path is not None:
             paths[item.sample_id] = folder / path
         if problem:
@@ -91,6 +93,7 @@ def _pictures(folder: Path) -> list[PurePosixPath]:
             relative.suffix.lower() in PICTURE_SUFFIXES
             and not hidden
             and not relative.stem.endswith(SOURCE_MARK)
+            and not path.is_dir()
         ):
             found.append(relative)
     return found

@@ -7,7 +7,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from benchmarks.protocols.protocol import Protocol
-from benchmarks.suites.item import BenchItem, Picture, SuiteError, checked_suite, picture_of_file
+from benchmarks.suites.item import (
+    BenchItem,
+    MissingPictureError,
+    Picture,
+    SuiteError,
+    checked_suite,
+    leads_out,
+    read_limited,
+)
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".avif", ".tif", ".tiff")
 MAX_JSON_BYTES = 64_000_000
@@ -44,10 +52,19 @@ def made_suite(suite: Suite) -> Suite:
     """Returns the suite with its items checked and in their order.
 
     Raises:
-        SuiteError: the items cannot be told apart, or there are none; the problems say why.
+        SuiteError: the items cannot be told apart, or there are none, or one cannot be asked about; the
+            message says why.
     """
     if not suite.items and suite.problems:
         raise SuiteError(f"No item of {suite.title} can be used. The first reason: {suite.problems[0]}")
+    if suite.protocol is not None:
+        for item in suite.items:
+            try:
+                suite.protocol.questions(item)
+            except KeyError as error:
+                raise SuiteError(
+                    f"{item.sample_id}: the prompts of {suite.title} have none that is called {error}."
+                ) from error
     return replace(suite, items=checked_suite(suite.items))
 
 
@@ -104,16 +121,24 @@ def read_prompts(path: Path) -> Mapping[str, str] | None:
 def picture_below(folder: Path, name: str) -> Picture:
     """Returns the picture of a relative path in a benchmark's list; another extension of it is found, too.
 
+    A link that leads out of the folder is a picture that is missing.
+
     Raises:
         SuiteError: the path leads out of the folder.
     """
     relative = PurePosixPath(name.replace("\\", "/"))
-    if relative.is_absolute() or ".." in relative.parts:
+    if relative.is_absolute() or ".." in relative.parts or "\0" in name or not relative.name:
         raise SuiteError(f"{name!r} leads out of {folder}: a list names pictures below its own folder.")
     path = folder / relative
     if not path.exists():
         path = next((p for suffix in PICTURE_SUFFIXES if (p := path.with_suffix(suffix)).exists()), path)
-    return replace(picture_of_file(path), name=name)
+
+    def read() -> bytes:
+        if leads_out(folder, path):
+            raise MissingPictureError(f"{path} is a link that leads out of {folder}. Copy the file there.")
+        return read_limited(path)
+
+    return Picture(name, read)
 
 
 def text_fields(row: Any, names: Sequence[str], where: str) -> dict[str, str]:
