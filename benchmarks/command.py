@@ -95,8 +95,9 @@ ANYTHING = click.Path(exists=True, path_type=Path)
     "--tracking-uri",
     default="sqlite:///mlflow.db",
     show_default=True,
-    help="MLflow's, for models:/ addresses.",
+    help="MLflow's, for models:/ addresses and --experiment.",
 )
+@click.option("--experiment", help="Log figures and report to this experiment of MLflow.")
 @click.option(
     "--fetch-from",
     multiple=True,
@@ -170,6 +171,20 @@ def _bench(
         json_file.write_text(f"{text}\n", encoding="utf-8")
     _print(result.figures, Console())
     click.echo(f"The report is {result.page}.")
+    if rest["experiment"] is not None:
+        _track(result.figures, folder, rest["tracking_uri"], rest["experiment"])
+
+
+def _track(figures: Mapping[str, Any], folder: Path, tracking_uri: str, experiment: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    from benchmarks.tracking import log_report
+
+    try:
+        run_id = log_report(figures, folder, tracking_uri=tracking_uri, experiment=experiment)
+    except MlflowException as error:
+        raise SuiteError(f"MLflow at {tracking_uri} did not take the figures: {error.message}") from error
+    click.echo(f"MLflow has them as run {run_id}.")
 
 
 def _outputs(
@@ -225,7 +240,9 @@ def _named(values: Sequence[str]) -> list[tuple[str, str]]:
             (name, place) if equals else (Path(value.partition("#")[2] or value).name or value, value)
         )
     names = [name for name, _ in found]
-    twice = sorted({name for name in names if names.count(name) > 1 or "/" in name or not name})
+    twice = sorted(
+        {name for name in names if names.count(name) > 1 or "/" in name or name in ("", ".", "..")}
+    )
     if twice:
         raise SuiteError(
             f"Each model needs a name of its own without slashes, as in NAME=DIR; found {twice[0]!r}."

@@ -22,6 +22,10 @@ VIEW_TITLES = {
     "strict": "Strict",
     MEASURED: "Measured",
 }
+FILES = ("report.json", "figures.csv", "tasks.csv", "scores.csv", "failures.csv")
+REPLIES = "replies.jsonl"
+"""Beside the page where a judge was asked; every reply on the page names its key there."""
+
 FAILURES_SHOWN = 500
 """Rows of the table of failures on the page; all of them are in failures.csv."""
 
@@ -171,6 +175,7 @@ def _context(run: Run, samples: SampleViews) -> dict[str, Any]:
     protocol = run.suite.protocol
     return {
         "run": run,
+        "files": [*FILES, REPLIES] if run.judge else FILES,
         "protocol": protocol if run.judge else None,
         "view_titles": VIEW_TITLES,
         "measures": [_measure_table(run, measure) for measure in run.measures if _has(run, measure)],

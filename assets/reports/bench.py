@@ -44,6 +44,7 @@ def run_bench(
     """
     from benchmarks.judges.evaluator import load_scorer
     from benchmarks.run import run_benchmark
+    from benchmarks.tracking import log_report
     from models.codec import PatchCodec
 
     table, report = run_benchmark(
@@ -57,6 +58,13 @@ def run_bench(
     )
     lake.write_table(f"{FOLDER}/scores.parquet", table)
     figures = lake.read_json(f"{FOLDER}/report/report.json")
+    log_report(
+        figures,
+        report.page.parent,
+        tracking_uri=tracking.uri,
+        experiment=tracking.experiment,
+        artifact_location=tracking.artifact_location,
+    )
     facts = {
         "champion": report.champion,
         "challenger": report.challenger,

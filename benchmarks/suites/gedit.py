@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.protocols.gedit import PARTS, gedit, gedit_local
 from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, SuiteError, read_limited
-from benchmarks.suites.suite import Suite, made_suite, picture_below, read_json_lines, text_fields
+from benchmarks.suites.suite import Suite, made_suite, picture_below, problem_of, read_json_lines, text_fields
 
 LANGUAGES = {"zh": "cn", "en": "en"}
 FIELDS = ("task_type", "key", "instruction", "instruction_language")
@@ -55,7 +55,7 @@ def load_gedit(
             if subset == "full" or row.get(INTERSECTION) is True:
                 items.append(_item(row, picture, f"row {number}", lang))
         except SuiteError as error:
-            problems.append(str(error))
+            problems.append(problem_of(f"row {number}", error))
     name = "gedit" + ("_local" if judge == "local" else "") + ("_intersection" if subset != "full" else "")
     title = "GEdit-Bench" if subset == "full" else "GEdit-Bench, intersection"
     return made_suite(

@@ -10,7 +10,15 @@ from benchmarks.protocols.five_points import checked_prompts, imgedit, measure
 from benchmarks.protocols.protocol import Measure, Protocol
 from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
 from benchmarks.suites.item import BenchItem, SuiteError
-from benchmarks.suites.suite import Suite, made_suite, picture_below, read_json, read_prompts, text_fields
+from benchmarks.suites.suite import (
+    Suite,
+    made_suite,
+    picture_below,
+    problem_of,
+    read_json,
+    read_prompts,
+    text_fields,
+)
 
 BASIC, UGE, PROMPTS = "basic_edit.json", "UGE_edit.json", "prompts.json"
 UGE_PROMPT = "UGE"
@@ -43,7 +51,7 @@ def load_imgedit(data: Path, images: Path, lang: str) -> Suite:
             found = text_fields(row, ["id", "prompt", "edit_type"], where)
             items.append(_item(key, found, images, found["edit_type"]))
         except SuiteError as error:
-            problems.append(str(error))
+            problems.append(problem_of(where, error))
     prompts = read_prompts(data / PROMPTS)
     if prompts is None:
         raise SuiteError(f"{data / PROMPTS} is missing: ImgEdit-Bench is judged by its own prompts.")
@@ -60,7 +68,7 @@ def load_uge(data: Path, images: Path, lang: str) -> Suite:
         try:
             items.append(_item(key, text_fields(row, ["id", "prompt"], where), images, "uge"))
         except SuiteError as error:
-            problems.append(str(error))
+            problems.append(problem_of(where, error))
     protocol = _uge_protocol(read_prompts(data / PROMPTS) or {})
     return made_suite(Suite("imgedit_uge", "ImgEdit-Bench, UGE", lang, items, protocol, tuple(problems)))
 
@@ -79,7 +87,7 @@ def load_multiturn(data: Path, images: Path, lang: str) -> Suite:
             try:
                 items += _turns(f"{path.stem}-{key}", key, row, where, images=images, task=path.stem)
             except SuiteError as error:
-                problems.append(str(error))
+                problems.append(problem_of(where, error))
     protocol = _ours("ImgEdit-Bench, several turns", "imgedit")
     return made_suite(
         Suite("imgedit_multiturn", "ImgEdit-Bench, several turns", lang, items, protocol, tuple(problems))

@@ -1,12 +1,20 @@
 """KRIS-Bench: 1,267 edits that need knowledge, in folders of 22 tasks and seven groups."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.protocols.kris import GROUPS, kris, kris_rubric
 from benchmarks.suites.item import BenchItem, SuiteError
-from benchmarks.suites.suite import Suite, made_suite, picture_below, read_json, read_prompts, text_fields
+from benchmarks.suites.suite import (
+    Suite,
+    made_suite,
+    picture_below,
+    problem_of,
+    read_json,
+    read_prompts,
+    text_fields,
+)
 
 LIST, PROMPTS = "annotation.json", "prompts.json"
 GROUP_OF = {folder: group for group, folders in GROUPS.items() for folder in folders}
@@ -29,25 +37,32 @@ def load_kris(data: Path, images: Path, lang: str) -> Suite:
         if folder not in GROUP_OF:
             problems.append(f"{path}: no group of KRIS-Bench has a folder {folder!r}.")
             continue
-        try:
-            for key, row in _rows(path):
-                items.append(_item(key, row, folder, images))
-        except SuiteError as error:
-            problems.append(str(error))
+        rows = _rows(path, problems)
+        for key, row in rows.items():
+            where = f"{folder}/{LIST}, item {key}"
+            try:
+                items.append(_item(key, row, where, images / folder))
+            except SuiteError as error:
+                problems.append(problem_of(where, error))
     prompts = read_prompts(data / PROMPTS)
     protocol = kris_rubric() if prompts is None else kris(prompts)
     return made_suite(Suite("kris", "KRIS-Bench", lang, items, protocol, tuple(problems)))
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Any]]:
-    rows = read_json(path)
-    if not isinstance(rows, dict):
-        raise SuiteError(f"{path} must be an object of items by id, as the benchmark's own file is.")
-    yield from rows.items()
+def _rows(path: Path, problems: list[str]) -> Mapping[str, Any]:
+    try:
+        rows = read_json(path)
+    except SuiteError as error:
+        problems.append(str(error))
+        return {}
+    if isinstance(rows, dict):
+        return rows
+    problems.append(f"{path} must be an object of items by id, as the benchmark's own file is.")
+    return {}
 
 
-def _item(key: str, row: Any, folder: str, images: Path) -> BenchItem:
-    where = f"{folder}/{LIST}, item {key}"
+def _item(key: str, row: Any, where: str, images: Path) -> BenchItem:
+    folder = images.name
     instruction = text_fields(row, ["instruction"], where)["instruction"]
     sources = row.get("ori_img")
     names = sources if isinstance(sources, list) else [sources]
@@ -59,8 +74,8 @@ def _item(key: str, row: Any, folder: str, images: Path) -> BenchItem:
         kind=GROUP_OF[folder],
         category=folder,
         instruction=instruction,
-        sources=tuple(picture_below(images / folder, name) for name in names),
-        truth=picture_below(images / folder, truth) if isinstance(truth, str) and truth else None,
+        sources=tuple(picture_below(images, name) for name in names),
+        truth=picture_below(images, truth) if isinstance(truth, str) and truth else None,
         output=f"{folder}/{key}",
         facts={"explain": explain} if isinstance(explain, str) and explain else {},
     )

@@ -10,7 +10,7 @@ from benchmarks.parsing.lines import HIGHEST, LOWEST
 from benchmarks.protocols.protocol import Measure, Protocol
 from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
 from benchmarks.suites.item import BenchItem, Picture, SuiteError
-from benchmarks.suites.suite import Suite, made_suite, picture_below, read_json_lines, text_fields
+from benchmarks.suites.suite import Suite, made_suite, picture_below, problem_of, read_json_lines, text_fields
 
 LIST = "items.jsonl"
 
@@ -42,11 +42,12 @@ def load_plain(data: Path, images: Path, lang: str) -> Suite:
     """
     items, problems = [], []
     for number, row in read_json_lines(data / LIST):
+        where = f"{LIST}:{number}"
         try:
-            if isinstance(row, dict) and row.get("lang", lang) == lang:
-                items.append(_item(row, f"{LIST}:{number}", images, lang))
+            if not isinstance(row, dict) or row.get("lang", lang) == lang:
+                items.append(_item(row, where, images, lang))
         except SuiteError as error:
-            problems.append(str(error))
+            problems.append(problem_of(where, error))
     return made_suite(Suite("plain", "Suite of one's own", lang, items, our_rubric(), tuple(problems)))
 
 
@@ -88,7 +89,7 @@ def _row(folder: Path, item: BenchItem) -> Mapping[str, Any]:
     return row
 
 
-def _item(row: dict[str, Any], where: str, images: Path, lang: str) -> BenchItem:
+def _item(row: Any, where: str, images: Path, lang: str) -> BenchItem:
     found = text_fields(row, ["id", "task", "instruction"], where)
     optional = text_fields(
         row, [n for n in ("category", "cluster", "output", "expected_text") if n in row], where

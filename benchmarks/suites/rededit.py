@@ -8,6 +8,7 @@ from benchmarks.suites.suite import (
     Suite,
     made_suite,
     picture_below,
+    problem_of,
     read_json_lines,
     read_prompts,
     text_fields,
@@ -35,7 +36,7 @@ def load_rededit(data: Path, images: Path, lang: str) -> Suite:
         try:
             items.append(_item(row, where, images, lang))
         except SuiteError as error:
-            problems.append(str(error))
+            problems.append(problem_of(where, error))
     prompts = read_prompts(data / PROMPTS)
     if prompts is None:
         raise SuiteError(f"{data / PROMPTS} is missing: REDEdit-Bench is judged by its own prompts.")

@@ -4,7 +4,15 @@ from pathlib import Path
 
 from benchmarks.protocols.rise import FREE, SPOILED, rise, rise_rubric
 from benchmarks.suites.item import BenchItem, SuiteError
-from benchmarks.suites.suite import Suite, made_suite, picture_below, read_json, read_prompts, text_fields
+from benchmarks.suites.suite import (
+    Suite,
+    made_suite,
+    picture_below,
+    problem_of,
+    read_json,
+    read_prompts,
+    text_fields,
+)
 
 PROMPTS = "prompts.json"
 FACTS = ("reference", "reference_txt", "reasoning_img", FREE, "reasoning_wo_ins")
@@ -28,10 +36,11 @@ def load_risebench(data: Path, images: Path, lang: str) -> Suite:
     spoiled = any(isinstance(row, dict) and row.get(FREE) for row in rows)
     items, problems = [], []
     for number, row in enumerate(rows):
+        where = f"{listed.name}, item {number}"
         try:
-            items.append(_item(row, f"{listed.name}, item {number}", images, spoiled=spoiled))
+            items.append(_item(row, where, images, spoiled=spoiled))
         except SuiteError as error:
-            problems.append(str(error))
+            problems.append(problem_of(where, error))
     prompts = read_prompts(listed.parent / PROMPTS)
     protocol = rise_rubric() if prompts is None else rise(prompts)
     return made_suite(Suite("risebench", "RISEBench", lang, items, protocol, tuple(problems)))

@@ -68,6 +68,11 @@ def made_suite(suite: Suite) -> Suite:
     return replace(suite, items=checked_suite(suite.items))
 
 
+def problem_of(where: str, error: SuiteError) -> str:
+    """Returns why a row cannot be used, and which row it is."""
+    return str(error) if str(error).startswith(where) else f"{where}: {error}"
+
+
 def read_json(path: Path) -> Any:
     """Returns the value of a JSON file, with or without a byte order mark.
 

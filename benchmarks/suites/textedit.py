@@ -7,7 +7,15 @@ from typing import Any
 
 from benchmarks.protocols.textedit import KNOWLEDGE, textedit, textedit_rubric
 from benchmarks.suites.item import BenchItem, Picture, SuiteError
-from benchmarks.suites.suite import Suite, made_suite, picture_below, read_json, read_prompts, text_fields
+from benchmarks.suites.suite import (
+    Suite,
+    made_suite,
+    picture_below,
+    problem_of,
+    read_json,
+    read_prompts,
+    text_fields,
+)
 
 PROMPTS = "prompts.json"
 FIELDS = (
@@ -41,7 +49,7 @@ def load_textedit(data: Path, images: Path, lang: str) -> Suite:
         try:
             items.append(_item(row, images, folder, where))
         except SuiteError as error:
-            problems.append(str(error))
+            problems.append(problem_of(where, error))
     prompts = read_prompts((data if data.is_dir() else data.parent) / PROMPTS)
     protocol = textedit_rubric() if prompts is None else textedit(prompts)
     return made_suite(Suite("textedit", "TextEditBench", lang, items, protocol, tuple(problems)))
