@@ -1,4 +1,4 @@
-"""The command line: `emberline demo | run | status | explain | ui | bench | rate`."""
+"""The command line: `emberline demo | run | status | explain | export | ui | bench | rate`."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -33,6 +33,11 @@ COMMANDS: Mapping[str, Place] = {
         "orchestration.commands.show",
         "explain_command",
         "Tell the whole life of an image or a sample, from its file to the checkpoints that saw it.",
+    ),
+    "export": Place(
+        "orchestration.commands.show",
+        "export_command",
+        "Write the figures of a home as small files that Git keeps and DVC compares.",
     ),
     "ui": Place(
         "orchestration.commands.serve", "ui", "Open Dagster's and MLflow's pages on a home, until Ctrl-C."

@@ -10,7 +10,8 @@ import dagster as dg
 
 from models.progress import Progress
 from orchestration.automation import jobs, new_batches, nightly_data
-from orchestration.profile import Profile, default_home, load_profile
+from orchestration.environment import HOME, IMAGES, PROFILE
+from orchestration.profile import Profile, default_home, load_profile, with_photographs
 from orchestration.resources import build_resources
 
 ASSET_MODULES = (
@@ -67,5 +68,8 @@ def _follow(follower: logging.Handler) -> dg.LoggerDefinition:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Returns the definitions of the profile and home that the environment names."""
-    profile = load_profile(os.environ.get("EMBERLINE_PROFILE", "demo"))
-    return build_definitions(profile, Path(os.environ.get("EMBERLINE_HOME") or default_home(profile)))
+    profile = load_profile(os.environ.get(PROFILE, "demo"))
+    images = os.environ.get(IMAGES)
+    if images:
+        profile = with_photographs(profile, Path(images))
+    return build_definitions(profile, Path(os.environ.get(HOME) or default_home(profile)).absolute())

@@ -3,6 +3,9 @@
 import logging
 import os
 
+PROFILE, IMAGES, HOME = "EMBERLINE_PROFILE", "EMBERLINE_IMAGES", "EMBERLINE_HOME"
+"""What a command or a code location works on; the options of a command go before them."""
+
 QUIET = {
     # A thread that waits sleeps: spinning beside other work on two cores made steps five times slower.
     "OMP_WAIT_POLICY": "PASSIVE",

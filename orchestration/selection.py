@@ -48,3 +48,10 @@ def selected_assets(selection: dg.AssetSelection, definitions: dg.Definitions) -
         known = ", ".join(key.path[-1] for key in graph.toposorted_asset_keys)
         raise SelectionError(f"{selection} selects no asset. There are {known}.")
     return chosen
+
+
+def job_assets(definitions: dg.Definitions, name: str) -> list[str]:
+    """Returns the names of a job's assets in the order of the lineage."""
+    chosen = selected_assets(job_selection(name), definitions)
+    ordered = definitions.resolve_asset_graph().toposorted_asset_keys
+    return [key.path[-1] for key in ordered if key in chosen]

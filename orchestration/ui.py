@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,16 +45,20 @@ def servers(home: Path, host: str, dagster_port: int, mlflow_port: int) -> list[
     ]
 
 
-def serve(home: Path, profile: Path, started: list[Server]) -> None:
+def serve(home: Path, chosen: Mapping[str, str], started: list[Server]) -> None:
     """Runs the servers until Ctrl-C or SIGTERM, then ends them; each writes to `logs/NAME.log`.
+
+    Args:
+        home: of the profile.
+        chosen: the variables that tell the code location its profile and home.
+        started: from `servers`.
 
     Raises:
         ServerStoppedError: one of them ended by itself; the message names its log.
     """
     logs = home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **QUIET, "DAGSTER_HOME": str(dagster_home(home))}
-    environment |= {"EMBERLINE_PROFILE": str(profile), "EMBERLINE_HOME": str(home)}
+    environment = {**os.environ, **QUIET, **chosen, "DAGSTER_HOME": str(dagster_home(home))}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:

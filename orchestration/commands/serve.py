@@ -1,29 +1,29 @@
 """`emberline ui`: Dagster's and MLflow's pages on a home."""
 
-from pathlib import Path
-
 import click
 
-from orchestration.commands.options import chosen_home, chosen_profile, guarded, profile_options
-from orchestration.profile import profile_path
+from orchestration.commands.options import Chosen, guarded, on_home
 from orchestration.ui import ServerStoppedError, serve, servers
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @click.command()
-@profile_options
+@on_home
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback, unless something guards it.")
 @click.option("--dagster-port", default=3000, show_default=True)
 @click.option("--mlflow-port", default=5000, show_default=True)
-def ui(profile: str, home: Path | None, host: str, dagster_port: int, mlflow_port: int) -> None:
+def ui(chosen: Chosen, host: str, dagster_port: int, mlflow_port: int) -> None:
     """Open Dagster's and MLflow's pages on a home, until Ctrl-C.
 
     \b
     Example:
       emberline ui
     """
-    place = chosen_home(chosen_profile(profile), home)
-    started = servers(place, host, dagster_port, mlflow_port)
+    started = servers(chosen.home, host, dagster_port, mlflow_port)
     for server in started:
         if server.url is not None:
             click.echo(f"{server.name}: {server.url}")
-    guarded(lambda: serve(place, profile_path(profile), started), ServerStoppedError)
+    if host not in LOOPBACK:
+        click.echo(f"{host} is not loopback: whoever reaches these pages can run code here.", err=True)
+    guarded(lambda: serve(chosen.home, chosen.environment, started), ServerStoppedError)

@@ -1,4 +1,4 @@
-"""`emberline status` and `emberline explain`: what a home holds, and the life of one thing in it."""
+"""`emberline status`, `explain` and `export`: what a home holds, for people and for other programs."""
 
 import json
 from pathlib import Path
@@ -7,16 +7,21 @@ import click
 from rich.console import Console
 
 from assets.lake.lake import Lake
+from assets.lake.steps import MissingInputError
+from assets.reports.export import export_results
 from assets.reports.lineage import UnknownIdError, explain
 from assets.reports.status import status
-from orchestration.commands.options import chosen_home, chosen_profile, guarded, profile_options
+from orchestration.automation import JOBS
+from orchestration.commands.options import Chosen, guarded, on_home
+from orchestration.definitions import build_definitions
+from orchestration.selection import job_assets
 from orchestration.tables import print_life, print_status
 
 
 @click.command("status")
-@profile_options
+@on_home
 @click.option("--json", "as_json", is_flag=True, help="The whole of it, for programs.")
-def status_command(profile: str, home: Path | None, as_json: bool) -> None:
+def status_command(chosen: Chosen, as_json: bool) -> None:
     """Say what a home holds: funnel, filters, stages, benchmark, registry.
 
     \b
@@ -24,7 +29,7 @@ def status_command(profile: str, home: Path | None, as_json: bool) -> None:
       emberline status
       emberline status --json | jq .bench
     """
-    found = status(Lake(str(chosen_home(chosen_profile(profile), home))))
+    found = status(Lake(str(chosen.home)))
     if as_json:
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
@@ -32,10 +37,10 @@ def status_command(profile: str, home: Path | None, as_json: bool) -> None:
 
 
 @click.command("explain")
-@profile_options
+@on_home
 @click.argument("identifier", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="The whole of it, for programs.")
-def explain_command(profile: str, home: Path | None, identifier: str, as_json: bool) -> None:
+def explain_command(chosen: Chosen, identifier: str, as_json: bool) -> None:
     """Tell the whole life of an image or a sample, from its file to the checkpoints that saw it.
 
     ID is the id of an image, a sample or a record (the first digits are enough), or a file's path in its
@@ -45,9 +50,35 @@ def explain_command(profile: str, home: Path | None, identifier: str, as_json: b
     Example:
       emberline explain 3f9a
     """
-    lake = Lake(str(chosen_home(chosen_profile(profile), home)))
-    life = guarded(lambda: explain(lake, identifier), UnknownIdError)
+    life = guarded(lambda: explain(Lake(str(chosen.home)), identifier), UnknownIdError)
     if as_json:
         click.echo(json.dumps(life, indent=1, ensure_ascii=False, default=str))
     else:
         print_life(life, Console())
+
+
+@click.command("export")
+@on_home
+@click.option(
+    "--job", type=click.Choice(JOBS), default="all", show_default=True, help="A part of the lineage."
+)
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Where the files go.",
+)
+def export_command(chosen: Chosen, job: str, folder: Path) -> None:
+    """Write the figures of a home as small files that Git keeps and DVC compares.
+
+    \b
+    Example:
+      emberline export --job bench --to results/benchmark
+      dvc metrics diff
+    """
+    assets = job_assets(build_definitions(chosen.profile, chosen.home), job)
+    lake = Lake(str(chosen.home))
+    for path in guarded(lambda: export_results(lake, assets, folder), MissingInputError):
+        click.echo(path)
