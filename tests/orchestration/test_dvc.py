@@ -69,8 +69,6 @@ def test_dvc_holds_lists_and_figures_and_never_data():
         for path, cached in outputs(stage).items():
             assert path.startswith("results/")
             assert cached == path.endswith("/manifests.json"), "Git keeps figures, DVC lists"
-                "Git keeps what is compared, DVC what is listed"
-            )
 
 
 def test_dvc_phones_nobody():
