@@ -15,7 +15,7 @@ import polars as pl
 from benchmarks.judges.judge import Judge, Request, prompt_digest, request_key
 from benchmarks.judges.replies import Replies
 from benchmarks.parsing.reading import Reading, State
-from benchmarks.protocols.protocol import VIEWS, Protocol, Question, Role, View
+from benchmarks.protocols.protocol import VIEWS, Protocol, Question, Role, View, source_roles
 from benchmarks.protocols.transport import Carried
 from benchmarks.scores import score_row, score_table
 from benchmarks.suites.item import BenchItem, MissingPictureError, read_limited
@@ -105,7 +105,8 @@ def carry(item: BenchItem, output: Path | None, problem: str, thumbnails: Thumbn
         files[role], digests[role] = data, thumbnails.add(data)
 
     try:
-        add("source", item.sources[0].read())
+        for role, picture in zip(source_roles(item), item.sources, strict=True):
+            add(role, picture.read())
         if item.truth is not None:
             add("reference", item.truth.read())
     except (MissingPictureError, UnreadableImageError) as error:
@@ -157,7 +158,7 @@ def _ask_item(
                 attempt=attempt,
                 repeat=repeat,
                 carried=carried,
-                upright=view == "strict" and carried.looks_otherwise(question.roles()),
+                upright=view == "strict" and carried.looks_otherwise(question.depends_on()),
             )
             record = _answer(session, request)
             found[question.name] = _read(protocol, view, question, record, attempt)

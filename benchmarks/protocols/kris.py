@@ -5,13 +5,27 @@ from collections.abc import Mapping, Sequence
 from benchmarks.aggregate import RULES
 from benchmarks.parsing.final_score import read_named
 from benchmarks.parsing.reading import Reading, State, failed
-from benchmarks.protocols.protocol import Measure, Protocol, Question, Role, Say, Show, Transport, View
+from benchmarks.protocols.protocol import (
+    Measure,
+    Protocol,
+    Question,
+    Say,
+    Show,
+    Transport,
+    View,
+    source_roles,
+)
 from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
 from benchmarks.protocols.templates import fill
 from benchmarks.suites.item import BenchItem
 
 LOWEST, HIGHEST = 1, 5
 FILE = Transport("file")
+FRAME = Transport("jpeg", quality=85)
+
+COMPOSITION, TEMPORAL, VIEWPOINT = "multi-element_composition", "temporal_prediction", "viewpoint_change"
+FRAMES = "frames"
+"""Fact of a temporal item: numbers of the source frames and, after a slash, of the one that is to be made."""
 
 GROUPS = {
     "attribute perception": (
@@ -55,14 +69,19 @@ def kris(prompts: Mapping[str, str]) -> Protocol:
     Its own parser takes the first digit from 1 to 5 anywhere in a reply that it can't read, which is a guess;
     here both views need the object that the prompts ask for.
 
-    Source: mercurystraw/Kris_Bench, metrics_common.py and metrics_knowledge.py.
+    Source: mercurystraw/Kris_Bench, metrics_*.py. Its scripts look for a folder `view_pair`, which is
+    `viewpoint_change` in the data.
     """
 
     def questions(item: BenchItem) -> tuple[Question, ...]:
-        values = {"instruct": item.instruction, "explanation": item.facts.get("explain", "")}
+        values = {
+            "instruct": item.instruction,
+            "explanation": item.facts.get("explain", ""),
+            "N": item.facts.get(FRAMES, "").partition("/")[2],
+        }
         return tuple(
-            Question(name, _parts(fill(prompts[variable], values), roles), labels)
-            for name, variable, roles, labels in _asked(item)
+            Question(name, (Say(fill(prompts[variable], values)), *shown), labels)
+            for name, variable, shown, labels in _asked(item)
         )
 
     def read(question: Question, reply: str, attempt: int) -> Reading:  # noqa: ARG001
@@ -96,25 +115,54 @@ def dimensions(item: BenchItem) -> Sequence[str]:
     return list(DIMENSIONS) if item.kind in KNOWLEDGE else list(DIMENSIONS)[:-1]
 
 
-def _asked(item: BenchItem) -> list[tuple[str, str, tuple[Role, ...], tuple[str, ...]]]:
-    both: tuple[Role, ...] = ("source", "output")
-    following = ("instruction", "prompt_instruction_following", both, ("instruction",))
+Asked = tuple[str, str, Sequence[Say | Show], tuple[str, ...]]
+"""Name of a question, variable of its prompt, pictures with their captions, and labels of the scores."""
+
+
+def _asked(item: BenchItem) -> list[Asked]:
+    shown = _pictures(item)
+    consistency, following = "prompt_consist", "prompt_instruction_following"
+    seen = shown
     if item.kind in KNOWLEDGE:
-        following = ("dual", "prompt_dual_evaluation", both, ("instruction", "knowledge"))
+        following = "prompt_dual_evaluation"
+    elif item.category == COMPOSITION:
+        consistency, following = "prompt_consist_multi", "prompt_instruction_multi"
+    elif item.category == TEMPORAL:
+        consistency, following = "prompt_consist_temporal", "prompt_instruction_temporal"
     elif item.category == "anomaly_correction":
-        following = ("instruction", "prompt_abnormal_instruction_following", both, ("instruction",))
+        following = "prompt_abnormal_instruction_following"
+    elif item.category == VIEWPOINT and item.truth is not None:
+        following = "prompt_view_instruction_following"
+        seen = [*shown, Say("This is the ground truth image:"), Show("reference", FILE)]
+    knowing = item.kind in KNOWLEDGE
+    labels = ("instruction", "knowledge") if knowing else ("instruction",)
+    alone = [Say("This is the edited image:"), Show("output", FILE)]
     return [
-        ("consistency", "prompt_consist", both, ("consistency",)),
-        following,
-        ("quality", "prompt_quality", ("output",), ("quality",)),
+        ("consistency", consistency, shown, ("consistency",)),
+        ("dual" if knowing else "instruction", following, seen, labels),
+        ("quality", "prompt_quality", alone, ("quality",)),
     ]
 
 
-def _parts(text: str, roles: Sequence[Role]) -> tuple[Say | Show, ...]:
-    parts: list[Say | Show] = [Say(text)]
-    for role in roles:
-        parts += [Say(f"This is the {'original' if role == 'source' else 'edited'} image:"), Show(role, FILE)]
-    return tuple(parts)
+def _pictures(item: BenchItem) -> list[Say | Show]:
+    sources = source_roles(item)
+    if item.category == TEMPORAL and FRAMES in item.facts:
+        given, _, made = item.facts[FRAMES].partition("/")
+        frames = [
+            (int(number), role, "Reference") for number, role in zip(given.split(), sources, strict=True)
+        ]
+        ordered = sorted([*frames, (int(made), "output", "Generated")])
+        return [
+            part
+            for number, role, what in ordered
+            for part in (Say(f"Frame {number} ({what}):"), Show(role, FRAME))
+        ]
+    if item.category == COMPOSITION or len(sources) > 1:
+        told = [(f"Reference Image {number}:", role) for number, role in enumerate(sources, start=1)]
+        told.append(("Predicted Image:", "output"))
+    else:
+        told = [("This is the original image:", "source"), ("This is the edited image:", "output")]
+    return [part for words, role in told for part in (Say(words), Show(role, FILE))]
 
 
 def _combine(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:  # noqa: ARG001

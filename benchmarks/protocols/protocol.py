@@ -12,7 +12,13 @@ View = Literal["official", "strict"]
 VIEWS: tuple[View, View] = ("official", "strict")
 """Of every figure: as the benchmark's own script computes it, and as it should be."""
 
-Role = Literal["source", "output", "reference"]
+Role = str
+"""`source` for the first one, `source2` and so on for the others, `output`, `reference` for a known truth."""
+
+
+def source_roles(item: BenchItem) -> tuple[Role, ...]:
+    """Returns the roles of an item's sources, in their order."""
+    return ("source", *(f"source{number}" for number in range(2, len(item.sources) + 1)))
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,11 @@ class Question:
     def roles(self) -> tuple[Role, ...]:
         """Returns the roles of its pictures, in order."""
         return tuple(part.role for part in self.parts if isinstance(part, Show))
+
+    def depends_on(self) -> tuple[Role, ...]:
+        """Returns the roles of all pictures that decide what the judge sees: one may only give a size."""
+        sized = any(isinstance(part, Show) and part.transport.like_source for part in self.parts)
+        return (*self.roles(), "source") if sized else self.roles()
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,22 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from benchmarks.parsing.lines import read_labelled
-from benchmarks.protocols.protocol import Combine, Measure, Protocol, Question, Reader, Say, Show, Transport
+from benchmarks.protocols.protocol import (
+    Combine,
+    Measure,
+    Protocol,
+    Question,
+    Reader,
+    Say,
+    Show,
+    Transport,
+    source_roles,
+)
 from benchmarks.suites.item import BenchItem
 
 QUESTION = "rubric"
 
-ASK = """You are grading an image edit. The first image is the source, the second is the edit. \
+ASK = """You are grading an image edit. The images are named before each of them. \
 Judge each dimension on its own, from {lowest} (worst) to {highest} (best). Use whole numbers only.
 
 Instruction: {instruction}
@@ -64,12 +74,10 @@ def rubric(
             dimensions="\n".join(f"- {one.label}: {one.meaning}" for one in asked),
             format="\n".join(f"{one.label}: A number from {lowest} to {highest}." for one in asked),
         )
-        shown: list[Say | Show] = [
-            Say("Source:"),
-            Show("source", PICTURES),
-            Say("Edit:"),
-            Show("output", PICTURES),
-        ]
+        shown: list[Say | Show] = []
+        for number, role in enumerate(source_roles(item), start=1):
+            shown += [Say("Source:" if len(item.sources) == 1 else f"Source {number}:"), Show(role, PICTURES)]
+        shown += [Say("Edit:"), Show("output", PICTURES)]
         if item.truth is not None:
             shown += [Say("A right result, for reference:"), Show("reference", PICTURES)]
         return (Question(QUESTION, (Say(words), *shown), tuple(one.label for one in asked)),)

@@ -1,10 +1,11 @@
 """KRIS-Bench: 1,267 edits that need knowledge, in folders of 22 tasks and seven groups."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.protocols.kris import GROUPS, kris, kris_rubric
+from benchmarks.protocols.kris import FRAMES, GROUPS, TEMPORAL, kris, kris_rubric
 from benchmarks.suites.item import BenchItem, SuiteError
 from benchmarks.suites.suite import (
     Suite,
@@ -77,5 +78,21 @@ def _item(key: str, row: Any, where: str, images: Path) -> BenchItem:
         sources=tuple(picture_below(images, name) for name in names),
         truth=picture_below(images, truth) if isinstance(truth, str) and truth else None,
         output=f"{folder}/{key}",
-        facts={"explain": explain} if isinstance(explain, str) and explain else {},
+        facts={
+            **({"explain": explain} if isinstance(explain, str) and explain else {}),
+            **(_frames(names) if folder == TEMPORAL else {}),
+        },
     )
+
+
+def _frames(names: Sequence[str]) -> dict[str, str]:
+    """Returns the fact of which frames are given and which is to be made, from names such as `7-2.png`.
+
+    The one that is missing of four is made, or the one after the last; as the official script decides.
+    """
+    numbers = [match.group(1) for name in names if (match := re.search(r"\d+-(\d{1,3})(?!\d)", name))]
+    if len(numbers) != len(names):
+        return {}
+    missing = {1, 2, 3, 4} - {int(number) for number in numbers}
+    made = missing.pop() if len(missing) == 1 else max(map(int, numbers)) + 1
+    return {FRAMES: f"{' '.join(numbers)}/{made}"}

@@ -203,6 +203,19 @@ def test_kris_bench_is_read_folder_by_folder(tmp_path):
     assert not suite.protocol.official
 
 
+def test_frames_of_kris_bench_are_numbered_by_their_names(tmp_path):
+    rows = {
+        "1": {"instruction": "x", "ori_img": ["1-1.png", "1-2.png", "1-4.png"]},
+        "2": {"instruction": "x", "ori_img": ["2-1.jpg", "2-2.jpg", "2-3.jpg"]},
+        "3": {"instruction": "x", "ori_img": ["3-1.jpg", "3-2.jpg"]},
+        "4": {"instruction": "x", "ori_img": ["a.jpg"]},
+    }
+    write_json(tmp_path / "temporal_prediction" / "annotation.json", rows)
+    facts = {one.sample_id[-1]: one.facts for one in load("kris", tmp_path).items}
+    expected = {"1": {"frames": "1 2 4/3"}, "2": {"frames": "1 2 3/4"}, "3": {"frames": "1 2/3"}, "4": {}}
+    assert facts == expected
+
+
 def test_kris_folders_and_rows_that_do_not_belong_are_named(tmp_path):
     kris(tmp_path)
     write_json(tmp_path / "daily_life" / "annotation.json", {})
