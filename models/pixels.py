@@ -39,8 +39,10 @@ def read_header(data: bytes) -> Header:
         return Header(str(image.format), image.width, image.height, _orientation(image))
 
 
-def decode(data: bytes, long_side: int | None = None) -> np.ndarray:
+def decode(data: bytes, long_side: int | None = None, *, ground: str = "white") -> np.ndarray:
     """Returns canonical pixels, (H, W, 3) uint8 sRGB: upright, on white where transparent, first frame only.
+
+    Another `ground` than white is for looking at what white hides.
 
     With `long_side` the longer side is shrunk to at most that many pixels (area averaging; never enlarged).
     A JPEG is decoded at a reduced DCT scale where that still leaves at least `long_side` pixels.
@@ -52,7 +54,7 @@ def decode(data: bytes, long_side: int | None = None) -> np.ndarray:
         with _opened(data) as image:
             if long_side is not None and image.format == "JPEG":
                 image.draft("RGB", (long_side, long_side))
-            pixels = np.asarray(_canonical(image))
+            pixels = np.asarray(_canonical(image, ground))
     except UnreadableImageError:
         raise
     except Exception as error:  # Pillow's plugins raise anything, from SyntaxError to struct.error
@@ -117,7 +119,7 @@ def _orientation(image: Image.Image) -> int:
     return found if found in range(1, 9) else 1
 
 
-def _canonical(image: Image.Image) -> Image.Image:
+def _canonical(image: Image.Image, ground: str) -> Image.Image:
     profile = image.info.get("icc_profile")
     image.load()
     upright = ImageOps.exif_transpose(image) or image
@@ -125,8 +127,7 @@ def _canonical(image: Image.Image) -> Image.Image:
         upright = _eight_bit(upright)
     if upright.has_transparency_data:
         upright = upright.convert("RGBA")
-        white = Image.new("RGBA", upright.size, "white")
-        upright = Image.alpha_composite(white, upright)
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, ground), upright)
     elif profile and upright.mode in ("RGB", "CMYK", "L"):
         upright = _to_srgb(upright, profile)
     return upright.convert("RGB")
