@@ -1,6 +1,7 @@
 """The text metric as a function: what a page says against what it should say."""
 
 import string
+from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given
@@ -61,7 +62,7 @@ def test_a_right_text_stays_right_whatever_stands_around_it(target, before, afte
 def test_the_more_of_the_end_is_missing_the_lower_the_score(target):
     visible(target)
     scores = [score_text([target[:length]], target).score for length in range(len(target), -1, -1)]
-    assert all(later <= earlier + 1e-9 for earlier, later in zip(scores, scores[1:], strict=False))
+    assert all(later <= earlier + 1e-9 for earlier, later in pairwise(scores))
 
 
 @given(TEXTS, st.data())

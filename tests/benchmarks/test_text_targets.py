@@ -95,9 +95,8 @@ def test_a_row_without_a_text_cannot_be_confirmed():
 
 def test_each_op_is_scored_by_its_own_texts():
     texts = {"old": ("o",), "new": ("n",), "keep": ("k",)}
-    assert {op: TextTarget("1", op, **texts).wanted for op in ("add", "replace", "delete", "style", "unknown")} == {
-        "add": ("n",), "replace": ("n",), "delete": ("o",), "style": ("k",), "unknown": (),
-    }  # fmt: skip
+    wanted = {"add": ("n",), "replace": ("n",), "delete": ("o",), "style": ("k",), "unknown": ()}
+    assert {op: TextTarget("1", op, **texts).wanted for op in wanted} == wanted
 
 
 def test_the_command_lists_what_is_unreviewed_and_takes_decisions(file):
