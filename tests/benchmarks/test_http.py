@@ -1,0 +1,96 @@
+"""Patience with services: how long is waited, how often is asked, how much is read."""
+
+import threading
+import time
+from email.utils import formatdate
+
+import pytest
+from loopback import as_json, chat, loopback
+
+from benchmarks.judges import http
+from benchmarks.judges.http import Retries, checked_url, new_client, request_patiently, retry_after
+
+RETRIES = Retries(tries=5, first_wait=1.0, longest_wait=6.0, timeout=5)
+
+
+def waits(responses, retries=RETRIES):
+    """Returns what came of it and the seconds that were waited between the tries."""
+    slept = []
+    with loopback(lambda asked, number: responses[min(number, len(responses) - 1)]) as server:
+        client = new_client(retries, {})
+        found = request_patiently(
+            lambda: client.stream("POST", server.url), retries=retries, key="k", wait=slept.append
+        )
+    return found, slept
+
+
+def test_waits_double_with_jitter_and_never_exceed_their_bound():
+    found, slept = waits([as_json({}, 503)])
+    assert (found.outcome, found.tries, len(slept)) == ("failed", 5, 4)
+    for number, seconds in enumerate(slept):
+        assert 0.5 * 2**number <= seconds <= min(6.0, 2**number)
+    assert waits([as_json({}, 503)])[1] == slept  # equal requests wait equally long
+    assert found.note == "status 503: {} (5 tries)"
+
+
+def test_a_service_may_ask_for_more_time_within_the_bound():
+    _, slept = waits([as_json({}, 429, **{"retry-after": "3"}), chat("x")])
+    assert slept == [3.0]
+    _, slept = waits([as_json({}, 429, **{"retry-after": "9999"}), chat("x")])
+    assert slept == [6.0]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [(None, 0), ("", 0), ("7", 7), (" 2.5 ", 2.5), ("soon", 0), ("-3", 0), ("9" * 40, 0)],
+)
+def test_retry_after_is_read_as_far_as_it_is_sane(header, seconds):
+    assert retry_after(header) == seconds
+
+
+def test_retry_after_may_be_a_date():
+    assert 50 < retry_after(formatdate(time.time() + 60, usegmt=True)) <= 60
+    assert retry_after(formatdate(time.time() - 60, usegmt=True)) == 0
+
+
+def test_a_cut_connection_is_told_by_its_name():
+    found, _ = waits([None])
+    assert found.outcome == "failed"
+    assert "RemoteProtocolError" in found.note or "ReadError" in found.note
+
+
+def test_a_response_without_end_is_given_up(monkeypatch):
+    monkeypatch.setattr(http, "MAX_RESPONSE_BYTES", 1000)
+    found, slept = waits([(200, {}, b"x" * 5000)])
+    assert (found.outcome, slept) == ("failed", [])
+    assert "over 1,000 bytes" in found.note
+
+
+def test_what_never_answers_is_given_up_after_its_time():
+    over = threading.Event()
+    retries, slept = Retries(tries=2, timeout=0.05), []
+    with loopback(lambda asked, number: chat("late") if over.wait(20) else None) as server:
+        client = new_client(retries, {})
+        found = request_patiently(
+            lambda: client.stream("POST", server.url), retries=retries, key="k", wait=slept.append
+        )
+        over.set()
+    assert (found.outcome, found.tries, len(slept)) == ("failed", 2, 1)
+    assert found.note.startswith("ReadTimeout")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("api.example.com", "not an address"), ("file:///etc/passwd", "not an address"),
+        ("http://", "not an address"),
+        ("https://me:pw@api.example.com/v1", "must not hold a password"),
+    ],
+)  # fmt: skip
+def test_addresses_are_of_the_web_and_hold_no_password(url, message):
+    with pytest.raises(ValueError, match=message):
+        checked_url(url)
+
+
+def test_an_address_ends_without_a_slash():
+    assert checked_url("http://127.0.0.1:8000/v1/") == "http://127.0.0.1:8000/v1"
