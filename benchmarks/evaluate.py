@@ -9,7 +9,7 @@ import polars as pl
 
 from benchmarks.demand import demand_of, write_demand
 from benchmarks.gallery import shelves
-from benchmarks.judged import Session, judge_outputs
+from benchmarks.judged import Session, judge_outputs, protocol_digest
 from benchmarks.judges.judge import Judge
 from benchmarks.judges.replies import Replies
 from benchmarks.measured import MEASURES, against_truth, measure_outputs
@@ -187,8 +187,14 @@ def _run(
             "seed": settings.seed,
             "bootstraps": settings.bootstraps,
             "repeats": settings.repeats,
+            "protocol_sha256": _words(suite) if judge else None,
         },
     )
+
+
+def _words(suite: Suite) -> str:
+    assert suite.protocol is not None
+    return protocol_digest(suite.protocol, suite.items)
 
 
 def _output_problems(outputs: Mapping[str, Outputs]) -> list[str]:

@@ -18,7 +18,7 @@ FIGURES = ("value", "low", "high", "spread", "coverage", "missing_as_worst")
 NOT_IN_NAMES = re.compile(r"[^\w\-. /]")
 """MLflow refuses other characters, so they become underscores."""
 
-PARAMETERS = ("suite", "lang", "samples", "protocol", "seed", "bootstraps", "repeats")
+PARAMETERS = ("suite", "lang", "samples", "protocol", "seed", "bootstraps", "repeats", "protocol_sha256")
 METRICS_PER_CALL = 1000
 MAX_PARAMETER = 500
 FILES = ("index.html", "report.json", "figures.csv", "tasks.csv", "scores.csv", "failures.csv", "demand.json")
