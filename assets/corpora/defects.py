@@ -18,6 +18,18 @@ CLEAN_QUALITY = 95
 SMALLEST_COPY = 64
 """Pixels of the short side below which a resized copy does not go."""
 
+PLACES = 8
+"""Tried for a mosaic or a bar, of which one is taken where it shows."""
+
+MOSAIC_CELLS = 5
+"""Along each side of a mosaic at least, where the picture has room for them."""
+
+LIT_WALL = 100
+"""Levels of the brightest channel of a flat picture, at least."""
+
+BURNT_SHARE = 0.1
+"""Of all samples; a copy that loses more of them is an overexposed picture rather than a copy."""
+
 Plant = Callable[[np.ndarray, np.random.Generator], bytes]
 
 
@@ -68,9 +80,11 @@ def cropped(pixels: np.ndarray, generator: np.random.Generator) -> bytes:
 
 
 def brightness_shift(pixels: np.ndarray, generator: np.random.Generator) -> bytes:
-    """Returns a copy that is 20 to 30 % brighter or darker."""
+    """Returns a copy that is 20 to 30 % brighter or darker; darker where brighter would burn out a tenth."""
     change = generator.uniform(0.2, 0.3) * generator.choice((-1, 1))
-    return _jpeg(_rounded(pixels.astype(np.float32) * (1 + change)))
+    burnt = (pixels * (1 + change) >= 255).mean()
+    shifted = pixels.astype(np.float32) * (1 + (change if burnt < BURNT_SHARE else -change))
+    return _jpeg(_rounded(shifted))
 
 
 def mirrored(pixels: np.ndarray, generator: np.random.Generator) -> bytes:  # noqa: ARG001 every plant is called alike
@@ -79,8 +93,8 @@ def mirrored(pixels: np.ndarray, generator: np.random.Generator) -> bytes:  # no
 
 
 def blur(pixels: np.ndarray, generator: np.random.Generator) -> bytes:
-    """Returns the picture out of focus: a Gaussian of 2.5 to 4 % of the short side."""
-    sigma = generator.uniform(0.025, 0.04) * min(pixels.shape[:2])
+    """Returns the picture out of focus: a Gaussian of 3 to 4.5 % of the short side."""
+    sigma = generator.uniform(0.03, 0.045) * min(pixels.shape[:2])
     return _jpeg(cv2.GaussianBlur(pixels, (0, 0), sigma))
 
 
@@ -100,11 +114,15 @@ def overexposed(pixels: np.ndarray, generator: np.random.Generator) -> bytes:
 
 
 def flat(pixels: np.ndarray, generator: np.random.Generator) -> bytes:
-    """Returns a wall of the picture's mean colour: a faint gradient with faint noise, nothing else."""
+    """Returns a wall of the picture's mean colour: a faint gradient with faint noise, nothing else.
+
+    A dark colour is lit up: a wall in the dark would be an underexposed picture as well.
+    """
     height, width = pixels.shape[:2]
     slope = np.linspace(-3, 3, width, dtype=np.float32)[None, :, None] * generator.choice((-1, 1))
-    wall = pixels.mean(axis=(0, 1)) + slope + generator.normal(0, 0.8, (height, width, 1))
-    return _jpeg(_rounded(wall))
+    colour = pixels.mean(axis=(0, 1))
+    colour *= max(1.0, LIT_WALL / max(1.0, float(colour.max())))
+    return _jpeg(_rounded(colour + slope + generator.normal(0, 0.8, (height, width, 1))))
 
 
 def noise(pixels: np.ndarray, generator: np.random.Generator) -> bytes:
@@ -113,10 +131,14 @@ def noise(pixels: np.ndarray, generator: np.random.Generator) -> bytes:
 
 
 def code(pixels: np.ndarray, generator: np.random.Generator) -> bytes:
-    """Returns the picture with a QR code, an EAN-8 or a Data Matrix on it, at least 2 pixels a module."""
-    format_, payload = CODES[int(generator.integers(len(CODES)))]
-    barcode = zxingcpp.create_barcode(payload.format(int(generator.integers(100_000))), format_)
-    plain = np.array(zxingcpp.write_barcode_to_image(barcode, scale=1))
+    """Returns the picture with a QR code, an EAN-8 or a Data Matrix on it, at least 2 pixels a module.
+
+    Where the one that was drawn is too large, it is the Data Matrix, which is the smallest.
+    """
+    number = int(generator.integers(100_000))
+    plain = _symbol(*CODES[int(generator.integers(len(CODES)))], number)
+    if max(plain.shape[0] / pixels.shape[0], plain.shape[1] / pixels.shape[1]) > 0.5:
+        plain = _symbol(*CODES[-1], number)
     room = 0.9 * min(pixels.shape[0] / plain.shape[0], pixels.shape[1] / plain.shape[1])
     scale = max(2, min(4, int(room)))
     symbol = np.kron(plain, np.ones((scale, scale), np.uint8))[: pixels.shape[0], : pixels.shape[1]]
@@ -140,24 +162,36 @@ def overlay_text(pixels: np.ndarray, generator: np.random.Generator) -> bytes:
 
 
 def mosaic(pixels: np.ndarray, generator: np.random.Generator) -> bytes:
-    """Returns the picture with a block of 15 to 30 % of its area pixelated into squares of 8 to 12 pixels."""
-    cell = int(generator.integers(8, 13))
-    top, left, height, width = _block(pixels, generator, share=generator.uniform(0.15, 0.3), cell=cell)
-    block = pixels[top : top + height, left : left + width]
-    coarse = cv2.resize(block, (width // cell, height // cell), interpolation=cv2.INTER_AREA)
+    """Returns the picture with 20 to 35 % of its area pixelated into squares of 6 to 12 pixels.
+
+    Of several places the one with the most detail is taken: a mosaic hides something, and on a clear sky
+    it could not be seen itself.
+    """
+    share = generator.uniform(0.2, 0.35)
+    side = min(pixels.shape[:2]) * share**0.5
+    cell = int(generator.integers(6, max(7, min(12, int(side / MOSAIC_CELLS)) + 1)))
+    size = tuple(max(cell, int(length * share**0.5) // cell * cell) for length in pixels.shape[:2])
+    places = [_place(pixels, generator, size) for _ in range(PLACES)]
+    place = max(places, key=lambda place: float(pixels[place].std()))
+    block = pixels[place]
+    cells = (max(1, block.shape[1] // cell), max(1, block.shape[0] // cell))
+    coarse = cv2.resize(block, cells, interpolation=cv2.INTER_AREA)
     marked = pixels.copy()
-    marked[top : top + height, left : left + width] = np.kron(coarse, np.ones((cell, cell, 1), np.uint8))
+    squares = np.kron(coarse, np.ones((cell, cell, 1), np.uint8))
+    marked[place] = squares[: block.shape[0], : block.shape[1]]
     return _jpeg(marked)
 
 
 def privacy_bar(pixels: np.ndarray, generator: np.random.Generator) -> bytes:
-    """Returns the picture with a black bar across 50 to 80 % of its width."""
+    """Returns the picture with a black bar across 50 to 80 % of its width, over the brightest of some places.
+
+    In the dark, nothing would have to be hidden, and the bar could not be seen.
+    """
     height, width = pixels.shape[:2]
-    high, wide = round(height * generator.uniform(0.12, 0.2)), round(width * generator.uniform(0.5, 0.8))
-    top = round(height * generator.uniform(0.15, 0.65))
-    left = int(generator.integers(0, width - wide + 1))
+    size = round(height * generator.uniform(0.12, 0.2)), round(width * generator.uniform(0.5, 0.8))
+    places = [_place(pixels, generator, size) for _ in range(PLACES)]
     marked = pixels.copy()
-    marked[top : top + high, left : left + wide] = 0
+    marked[max(places, key=lambda place: float(pixels[place].mean()))] = 0
     return _jpeg(marked)
 
 
@@ -235,11 +269,15 @@ def _rounded(values: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def _block(
-    pixels: np.ndarray, generator: np.random.Generator, *, share: float, cell: int
-) -> tuple[int, int, int, int]:
-    """Returns top, left, height and width of a random block of this share of the area, in whole cells."""
-    height, width = (max(cell, int(side * share**0.5) // cell * cell) for side in pixels.shape[:2])
-    top = int(generator.integers(0, max(1, pixels.shape[0] - height + 1)))
-    left = int(generator.integers(0, max(1, pixels.shape[1] - width + 1)))
-    return top, left, min(height, pixels.shape[0] - top), min(width, pixels.shape[1] - left)
+def _symbol(format_: zxingcpp.BarcodeFormat, payload: str, number: int) -> np.ndarray:
+    """Returns a code with a pixel a module, its quiet zone around it."""
+    barcode = zxingcpp.create_barcode(payload.format(number), format_)
+    return np.array(zxingcpp.write_barcode_to_image(barcode, scale=1))
+
+
+def _place(pixels: np.ndarray, generator: np.random.Generator, size: tuple[int, ...]) -> tuple[slice, slice]:
+    """Returns the rows and columns of a random box of this size in the picture."""
+    (height, width), (high, wide) = pixels.shape[:2], size
+    top = int(generator.integers(0, max(1, height - high + 1)))
+    left = int(generator.integers(0, max(1, width - wide + 1)))
+    return slice(top, min(height, top + high)), slice(left, min(width, left + wide))

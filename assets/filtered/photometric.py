@@ -14,6 +14,9 @@ CLIPPED = 250
 MIN_EDGE = 2.0
 """Levels per pixel of the weakest edge that can tell how sharp a picture is."""
 
+MIN_EDGE_SHARE = 0.3
+"""Of the strongest edges' gradient: weaker ones are grain and compression, which stay sharp in a blur."""
+
 MIN_EDGE_PIXELS = 30
 DIRECTIONS = 4
 MIN_DIRECTION_SHARE = 0.04
@@ -33,7 +36,8 @@ def measure_photometric(image: np.ndarray) -> Mapping[str, float | None]:
     - `sharpness`: inverse blur of the sharpest edges, 1/pixels; null without edges.
     - `exposure`: -1 black, 0 full range and nothing clipped, 1 all burnt out.
     - `tonal_range`: levels between the darkest and brightest regions; about 0 for a wall.
-    - `noise`: standard deviation in the smoothest blocks, levels.
+    - `noise`: standard deviation of white noise, levels. 460 photographs and designs have none; Gaussian
+      noise of 30 levels in each channel gives 9 to 17. Null below 16 pixels.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     luma = grey.astype(np.float32)
@@ -63,12 +67,13 @@ def sharpness(luma: np.ndarray) -> float | None:
         luma: (H, W) float32 levels.
 
     Returns:
-        About 1.5 for a sharp photograph, 0.5 after a Gaussian of 2 pixels; None without edges to tell from.
+        1.3 to 2.6 for sharp photographs, 0.5 to 0.75 after a Gaussian of 2 pixels; None without edges.
     """
     magnitude = cv2.magnitude(*_gradient(luma))
     across, down = _gradient(cv2.GaussianBlur(luma, (0, 0), 1.0))
     softer = cv2.magnitude(across, down)
-    edges = (softer > MIN_EDGE) & (softer > 0.9 * cv2.dilate(softer, np.ones((3, 3), np.uint8)))
+    weakest = max(MIN_EDGE, MIN_EDGE_SHARE * float(np.percentile(softer, 99.5)))
+    edges = (softer > weakest) & (softer > 0.9 * cv2.dilate(softer, np.ones((3, 3), np.uint8)))
     inside = np.zeros_like(edges)
     inside[3:-3, 3:-3] = edges[3:-3, 3:-3]
     loss, weight = magnitude[inside] / softer[inside], softer[inside]
@@ -119,16 +124,26 @@ def _tonal_range(image: np.ndarray) -> float:
     return float((high - low).max())
 
 
-def _noise(luma: np.ndarray) -> float:
-    """Returns the noise of the smoothest tenth of 8x8 blocks, where texture adds least."""
-    residual = cv2.filter2D(luma, cv2.CV_32F, CURVATURE) / 6
-    height, width = (side - side % NOISE_BLOCK for side in luma.shape)
-    if not height or not width:
-        return float(np.sqrt(np.mean(residual**2)))
-    blocks = residual[:height, :width].reshape(
-        height // NOISE_BLOCK, NOISE_BLOCK, width // NOISE_BLOCK, NOISE_BLOCK
-    )
-    return float(np.sqrt(np.percentile((blocks**2).mean(axis=(1, 3)), 10)))
+def _noise(luma: np.ndarray) -> float | None:
+    """Returns the standard deviation of white noise in the quarter of blocks that is least like texture.
+
+    Halving an image takes three quarters of the noise's power, while texture looks alike at every scale and
+    keeps its power or, as lenses are soft, gains. So what a block has at half size is taken off.
+    """
+    if min(luma.shape) < 2 * NOISE_BLOCK:
+        return None
+    full = _curvature(luma)
+    half = _curvature(cv2.resize(luma, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    blocks = luma.shape[1] // NOISE_BLOCK, luma.shape[0] // NOISE_BLOCK
+    power = cv2.resize(full, blocks, interpolation=cv2.INTER_AREA)
+    texture = cv2.resize(half, blocks, interpolation=cv2.INTER_AREA)
+    noise = np.percentile(power - texture, 25) / 0.75
+    return float(np.sqrt(max(noise, 0.0)))
+
+
+def _curvature(luma: np.ndarray) -> np.ndarray:
+    """Returns the squared curvature at each pixel; for white noise its mean is the noise's variance."""
+    return np.square(cv2.filter2D(luma, cv2.CV_32F, CURVATURE) / 6)
 
 
 COLUMNS = (
@@ -144,7 +159,7 @@ COLUMNS = (
 
 PHOTOMETRIC = Measure(
     name="photometric",
-    version="1",
+    version="2",
     long_side=512,
     columns=dict.fromkeys(COLUMNS, pl.Float64()),
     run=each(measure_photometric),

@@ -8,7 +8,7 @@ import polars as pl
 
 from assets.engine.measure import Measure, each
 
-BLACK = 16
+BLACK = 24
 """Levels up to which a pixel of a bar lies, JPEG's ringing included."""
 
 BRIGHTER = 8
@@ -16,7 +16,7 @@ LONG_SHARE, SHORT_SHARE = 0.25, 0.08
 """Shares of the picture's sides that a bar's sides have at least."""
 
 MIN_FILL = 0.92
-MIN_VISIBLE = 0.5
+MIN_VISIBLE = 0.75
 """Share of a bar's outline that must show against what is around it."""
 
 
@@ -54,8 +54,8 @@ def _is_bar(box: list[int], area: int, bright: np.ndarray) -> bool:
     height, width = bright.shape
     if area < MIN_FILL * wide * high or wide >= width - 2 or high >= height - 2:
         return False
-    rows = [row for row in (top - 2, top + high + 1) if 0 <= row < height]
-    columns = [column for column in (left - 2, left + wide + 1) if 0 <= column < width]
+    rows = [row for row in (top - 3, top + high + 2) if 0 <= row < height]
+    columns = [column for column in (left - 3, left + wide + 2) if 0 <= column < width]
     outline = [bright[row, left : left + wide] for row in rows]
     outline += [bright[top : top + high, column] for column in columns]
     return len(outline) >= 3 and float(np.concatenate(outline).mean()) >= MIN_VISIBLE
@@ -63,7 +63,7 @@ def _is_bar(box: list[int], area: int, bright: np.ndarray) -> bool:
 
 PRIVACY_MASK = Measure(
     name="privacy_mask",
-    version="1",
+    version="2",
     long_side=512,
     columns={"share": pl.Float64()},
     run=each(measure_privacy_mask),
