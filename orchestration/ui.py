@@ -29,20 +29,30 @@ class Server:
 
 
 def servers(home: Path, host: str, dagster_port: int, mlflow_port: int) -> list[Server]:
-    """Returns the three servers of a home. Bind `host` to loopback unless something guards the port."""
-    python = sys.executable
-    location = ("-m", "orchestration.definitions")
+    """Returns the three servers of a home. Bind `host` to loopback unless something guards the port.
+
+    MLflow keeps everything in the home, unless MLFLOW_BACKEND_STORE_URI and MLFLOW_ARTIFACTS_DESTINATION name
+    a database and a bucket; it reads them by itself, so that no password is seen among the arguments.
+    """
     store = home / "mlflow"
     store.mkdir(parents=True, exist_ok=True)
-    mlflow = (python, "-m", "mlflow", "server", "--host", host, "--port", str(mlflow_port), "--workers", "1")
-    mlflow += ("--backend-store-uri", f"sqlite:///{store / 'mlflow.db'}")
-    mlflow += ("--artifacts-destination", str(store / "artifacts"))
-    webserver = (python, "-m", "dagster_webserver", "--host", host, "--port", str(dagster_port), *location)
+    mlflow = ("mlflow", "server", "--host", host, "--port", str(mlflow_port), "--workers", "1")
+    if not os.environ.get("MLFLOW_BACKEND_STORE_URI"):
+        mlflow += ("--backend-store-uri", f"sqlite:///{store / 'mlflow.db'}")
+    if not os.environ.get("MLFLOW_ARTIFACTS_DESTINATION"):
+        mlflow += ("--artifacts-destination", str(store / "artifacts"))
+    location = ("-m", "orchestration.definitions")
+    webserver = ("dagster_webserver", "--host", host, "--port", str(dagster_port), *location)
     return [
-        Server("dagster", webserver, f"http://{host}:{dagster_port}"),
-        Server("dagster-daemon", (python, "-m", "dagster._daemon", "run", *location), None),
-        Server("mlflow", mlflow, f"http://{host}:{mlflow_port}"),
+        Server("dagster", _tied(*webserver), f"http://{host}:{dagster_port}"),
+        Server("dagster-daemon", _tied("dagster._daemon", "run", *location), None),
+        Server("mlflow", _tied(*mlflow), f"http://{host}:{mlflow_port}"),
     ]
+
+
+def _tied(*module: str) -> tuple[str, ...]:
+    """Returns the command of a module that ends when this process does, however that ends."""
+    return (sys.executable, "-m", "trainers.launch", "-m", *module)
 
 
 def serve(home: Path, chosen: Mapping[str, str], started: list[Server]) -> None:

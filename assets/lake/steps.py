@@ -1,6 +1,7 @@
 """A step turns named inputs and a configuration into files, once: its manifest, written last, says so."""
 
 import hashlib
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -155,6 +156,8 @@ def run_step(lake: Lake, step: Step, build: Callable[[], StepOutput]) -> Manifes
 
 def git_commit() -> str | None:
     """Returns the commit that this code runs from, with `+` for local changes; None outside a repository."""
+    if shutil.which("git") is None:
+        return None
     root = Path(__file__).parents[2]
     shown = subprocess.run(
         ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
