@@ -35,7 +35,11 @@ ANYTHING = click.Path(exists=True, path_type=Path)
     "--outputs", "finished", multiple=True, metavar="[NAME=]DIR", help="Finished outputs of a model."
 )
 @click.option(
-    "--editor", "editors", multiple=True, metavar="[NAME=]SPEC", help="An editor that makes them now."
+    "--editor",
+    "editors",
+    multiple=True,
+    metavar="[NAME=]SPEC",
+    help="An editor that makes them now; a folder's own code runs, so take folders you trust.",
 )
 @click.option(
     "--judge",
@@ -199,9 +203,11 @@ def _outputs(
         made_with[model] = {"outputs": place}
     for model, spec in _named(editors):
         from benchmarks.editors.choose import Sampling, chosen_editor
+        from benchmarks.judges.http import Retries
         from benchmarks.runner import run_editor
 
-        sampling = Sampling(rest["seed"], rest["steps"], rest["cfg"], rest["size"])
+        retries = Retries(first_wait=rest["retry_wait"])
+        sampling = Sampling(rest["seed"], rest["steps"], rest["cfg"], rest["size"], retries)
         editor = chosen_editor(
             spec, sampling, tracking_uri=rest["tracking_uri"], fetch_from=rest["fetch_from"]
         )

@@ -15,12 +15,13 @@ KEY = "EDITOR_API_KEY"
 
 
 class Sampling(NamedTuple):
-    """How an editor samples, recorded with its outputs."""
+    """How an editor samples, recorded with its outputs; and the patience with a service, which is not."""
 
     seed: int
     steps: int
     cfg: float | None
     size: str
+    retries: Retries = Retries()
 
 
 def chosen_editor(spec: str, sampling: Sampling, *, tracking_uri: str, fetch_from: Sequence[str]) -> Editor:
@@ -37,9 +38,7 @@ def chosen_editor(spec: str, sampling: Sampling, *, tracking_uri: str, fetch_fro
         SuiteError: there is no such editor.
     """
     if spec.startswith("models:/"):
-        from benchmarks.editors.registered import RegisteredEditor
-
-        return RegisteredEditor(spec, tracking_uri=tracking_uri, seed=sampling.seed, steps=sampling.steps)
+        return _registered(spec, sampling, tracking_uri)
     if spec.startswith(("http://", "https://")):
         return _endpoint(spec, sampling, fetch_from)
     folder = Path(spec)
@@ -60,6 +59,17 @@ def chosen_editor(spec: str, sampling: Sampling, *, tracking_uri: str, fetch_fro
     )
 
 
+def _registered(spec: str, sampling: Sampling, tracking_uri: str) -> Editor:
+    from benchmarks.editors.registered import RegisteredEditor
+
+    if sampling.cfg is not None or sampling.size != "model":
+        raise SuiteError("A registered model decides scale and size itself. Leave out --cfg and --size.")
+    try:
+        return RegisteredEditor(spec, tracking_uri=tracking_uri, seed=sampling.seed, steps=sampling.steps)
+    except ValueError as error:
+        raise SuiteError(str(error)) from error
+
+
 def _endpoint(spec: str, sampling: Sampling, fetch_from: Sequence[str]) -> Editor:
     from benchmarks.editors.endpoint import EndpointEditor
 
@@ -69,12 +79,15 @@ def _endpoint(spec: str, sampling: Sampling, fetch_from: Sequence[str]) -> Edito
     settings: dict[str, str | int | float] = {"num_inference_steps": sampling.steps}
     if sampling.cfg is not None:
         settings["true_cfg_scale"] = sampling.cfg
-    return EndpointEditor(
-        model,
-        url=url,
-        key=os.environ.get(KEY) or os.environ.get("OPENAI_API_KEY"),
-        seed=sampling.seed,
-        settings=settings,
-        hosts=fetch_from,
-        retries=Retries(),
-    )
+    try:
+        return EndpointEditor(
+            model,
+            url=url,
+            key=os.environ.get(KEY) or os.environ.get("OPENAI_API_KEY"),
+            seed=sampling.seed,
+            settings=settings,
+            hosts=fetch_from,
+            retries=sampling.retries,
+        )
+    except ValueError as error:
+        raise SuiteError(str(error)) from error

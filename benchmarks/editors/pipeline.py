@@ -14,7 +14,7 @@ from diffusers.utils import logging
 from PIL import Image
 
 from benchmarks.runner import EditFailedError
-from benchmarks.suites.item import BenchItem, MissingPictureError
+from benchmarks.suites.item import BenchItem, MissingPictureError, SuiteError
 from models.pixels import UnreadableImageError
 from models.seeding import torch_generator
 
@@ -59,6 +59,7 @@ class PipelineEditor:
         Raises:
             EditFailedError: a source is missing, or the pipeline does not take the instruction.
         """
+        _ = self._pipeline  # one that does not load is no failure of a sample
         try:
             sources = [[Image.fromarray(picture.pixels()) for picture in item.sources] for item in items]
             return self._edited(items, sources)
@@ -100,5 +101,8 @@ class PipelineEditor:
         index = json.loads((self._folder / "model_index.json").read_text(encoding="utf-8"))
         # A stock editor has 20 billion weights, published in bf16; ours is small and was trained in fp32.
         kind = {"torch_dtype": torch.bfloat16} if cuda and isinstance(index["_class_name"], str) else {}
-        pipeline: Any = DiffusionPipeline.from_pretrained(self._folder, trust_remote_code=True, **kind)
+        try:
+            pipeline: Any = DiffusionPipeline.from_pretrained(self._folder, trust_remote_code=True, **kind)
+        except (OSError, ValueError, AttributeError, ImportError) as error:
+            raise SuiteError(f"{self._folder} is no pipeline that loads: {error}") from error
         return pipeline.to("cuda" if cuda else "cpu")

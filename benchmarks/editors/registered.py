@@ -51,13 +51,15 @@ class RegisteredEditor:
     def _edited(self, item: BenchItem) -> np.ndarray:
         # The registry's parameters are 64-bit integers, and so are derived seeds.
         seed = derived_seed(self.settings["seed"], "noise", item.sample_id)
+        source = item.sources[0]
+        if len(item.sources) > 1:
+            raise EditFailedError(f"the item has {len(item.sources)} sources, and the model takes one")
+        model = self._model
+        params = {"num_inference_steps": self.settings["steps"], "seed": seed}
         try:
-            rows = pd.DataFrame(
-                {"image": [encode_png(item.sources[0].pixels())], "instruction": [item.instruction]}
-            )
-            found = self._model.predict(
-                rows, params={"num_inference_steps": self.settings["steps"], "seed": seed}
-            )
+            picture = encode_png(source.pixels())
+            rows = pd.DataFrame({"image": [picture], "instruction": [item.instruction]})
+            found: Any = model.predict(rows, params=params)
             return decode(found["image"][0])
         except (MissingPictureError, UnreadableImageError, ValueError, MlflowException) as error:
             raise EditFailedError(str(error)) from error

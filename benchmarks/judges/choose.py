@@ -38,18 +38,32 @@ def chosen_judge(
     if not name or kind not in ("openai", "gemini", "vlm", "evaluator", "replay"):
         raise SuiteError(f"{spec!r} is no judge. Expected {KINDS}.")
     if kind == "evaluator":
-        from benchmarks.judges.evaluator import EvaluatorJudge
-
-        return replace(suite, protocol=alignment(), published=None), EvaluatorJudge(_folder(name), None)
+        return replace(suite, protocol=alignment(), published=None), _evaluator(_folder(name))
     if suite.protocol is None:
         raise SuiteError(f"{suite.name} has no questions for a judge.")
     if kind == "replay":
-        return suite, replay_of(_file(name), suite.items, models, _only_question(suite))
+        return suite, replay_of(_file(name), suite.items, models, _first_question(suite))
     if kind == "vlm":
-        from benchmarks.judges.vlm import VlmJudge
-
-        return suite, VlmJudge(_folder(name), suite.protocol.parameters)
+        return suite, _vlm(_folder(name), suite.protocol)
     return suite, _hosted(kind, name, suite.protocol, url=url, retries=retries)
+
+
+def _evaluator(folder: Path) -> Judge:
+    from benchmarks.judges.evaluator import EvaluatorJudge
+
+    try:
+        return EvaluatorJudge(folder, None)
+    except (OSError, ValueError, LookupError) as error:
+        raise SuiteError(f"{folder} is no evaluator that loads: {error}") from error
+
+
+def _vlm(folder: Path, protocol: Protocol) -> Judge:
+    from benchmarks.judges.vlm import VlmJudge
+
+    try:
+        return VlmJudge(folder, protocol.parameters)
+    except (OSError, ValueError) as error:
+        raise SuiteError(f"{folder} is no judge that loads: {error}") from error
 
 
 def _hosted(kind: str, name: str, protocol: Protocol, *, url: str | None, retries: Retries) -> Judge:
@@ -67,10 +81,10 @@ def _hosted(kind: str, name: str, protocol: Protocol, *, url: str | None, retrie
         raise SuiteError(str(error)) from error
 
 
-def _only_question(suite: Suite) -> str:
+def _first_question(suite: Suite) -> str:
+    """Returns the question that an official result file answers: the suites that have such files ask one."""
     assert suite.protocol is not None
-    names = [question.name for question in suite.protocol.questions(suite.items[0])]
-    return names[0]
+    return suite.protocol.questions(suite.items[0])[0].name
 
 
 def _folder(name: str) -> Path:

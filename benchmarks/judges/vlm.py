@@ -106,14 +106,20 @@ class VlmJudge:
         # The chat format of all three families; a checkpoint's own template says the same around the parts.
         waiting = iter(counts)
         said = "".join(
-            part.text if isinstance(part, Say) else f"{BEFORE}{IMAGE * next(waiting)}{AFTER}"
+            self._plain(part.text) if isinstance(part, Say) else f"{BEFORE}{IMAGE * next(waiting)}{AFTER}"
             for part in request.question.parts
         )
-        system = request.question.system or "You are a helpful assistant."
+        system = self._plain(request.question.system) or "You are a helpful assistant."
         return (
             f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{said}<|im_end|>\n"
             "<|im_start|>assistant\n"
         )
+
+    def _plain(self, words: str) -> str:
+        """Returns the words without what the model takes for the end of a turn, or for a picture."""
+        for token in {IMAGE, BEFORE, AFTER, *self._tokenizer.get_added_vocab()}:
+            words = words.replace(token, token.replace("<", "< "))
+        return words
 
     def _sampling(self) -> dict[str, Any]:
         temperature = float(self._parameters.get("temperature", 0.0))
