@@ -151,13 +151,14 @@ def _bench(
 ) -> None:
     from benchmarks.evaluate import Settings, evaluate
 
+    shard = _shard(rest["shard"])
     suite = load_suite(name, data=data, images=images, lang=lang)
     folder = out or Path("bench") / f"{name}-{lang}"
     console = Console(file=sys.stderr)
     with Bar(console=console, transient=True) as bar:
         progress = _progress(bar)
-        outputs, made_with = _outputs(suite, folder, progress, **rest)
-        if rest["shard"] != "0/1":
+        outputs, made_with = _outputs(suite, folder, progress, **{**rest, "shard": shard})
+        if shard[1] > 1:
             click.echo(f"Made this shard's outputs in {folder / 'outputs'}.")
             return
         suite, judge = _judge(suite, list(outputs), **rest)
@@ -217,7 +218,7 @@ def _outputs(
             folder=folder / "outputs" / model,
             batch=1,
             progress=progress,
-            shard=_shard(rest["shard"]),
+            shard=rest["shard"],
         )
         made_with[model] = editor.settings
     return outputs, made_with
