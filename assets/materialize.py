@@ -27,6 +27,9 @@ PARTITIONED = ("raw_images", "raw_samples", "measured")
 MAX_PREVIEW_BYTES = 100_000
 """Previews are stored in the event log: larger ones slow the UI down."""
 
+SHOWN_DIGITS = 5
+"""Of a number in a table; the files hold them all."""
+
 
 def materialize(
     context: dg.AssetExecutionContext, lake: Lake, build: Callable[[], StepOutput]
@@ -127,4 +130,6 @@ def _value(fact: Any) -> Any:
 
 
 def _cell(value: Any) -> str | int | float | bool:
-    return value if isinstance(value, (str, int, float, bool)) else "" if value is None else str(value)
+    if isinstance(value, float):
+        return float(f"{value:.{SHOWN_DIGITS}g}")
+    return value if isinstance(value, (str, int, bool)) else "" if value is None else str(value)

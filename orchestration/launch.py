@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 import warnings
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from trainers.launch import training_command, training_environment
 
 INTERRUPTED = 75
 LOG_LINES = 25
+POLL_SECONDS = 0.2
 STOP_SECONDS = 60.0
 """How long ranks may take to save a checkpoint when they are told to stop."""
 
@@ -20,7 +22,9 @@ class TrainingFailedError(RuntimeError):
 
 
 def launch_trainer(context: dg.AssetExecutionContext, run_file: Path, ranks: int) -> None:
-    """Trains the stage run of a JSON file; what the ranks print goes to `trainer.log` beside it.
+    """Trains the stage run of a JSON file; its figures go to Dagster's log while it runs.
+
+    What the ranks print goes to `trainer.log` beside the run's file.
 
     Raises:
         TrainingFailedError: see there.
@@ -39,16 +43,30 @@ def launch_trainer(context: dg.AssetExecutionContext, run_file: Path, ranks: int
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+        told = 0
         try:
-            code = trainer.wait()
+            while (code := trainer.poll()) is None:
+                told = _log_figures(context, session, told)
+                time.sleep(POLL_SECONDS)
         except BaseException:
             _stop(trainer)
             raise
+    _log_figures(context, session, told)
     if code == INTERRUPTED:
         raise TrainingFailedError("The trainer was told to stop and saved a checkpoint. Run again to resume.")
     if code != 0:
         shown = _tail(log_file)
         raise TrainingFailedError(f"The trainer ended with code {code}. {log_file} ends with:\n{shown}")
+
+
+def _log_figures(context: dg.AssetExecutionContext, session: dg.PipesSession, told: int) -> int:
+    """Logs the figures that came through Pipes since `told` of them were; returns how many there are now."""
+    messages = session.get_custom_messages()
+    for message in messages[told:]:
+        figures = {name: value for name, value in message.items() if name not in ("stage", "step", "steps")}
+        said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        context.log.info(f"{message['stage']}: step {message['step']} of {message['steps']}, {said}")
+    return len(messages)
 
 
 def _stop(trainer: subprocess.Popen[bytes]) -> None:
