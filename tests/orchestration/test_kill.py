@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from tiny import write_tiny_profile
+from tiny_run import REPOSITORY
 
 from assets.lake.lake import Lake
 from assets.lake.steps import Manifest, read_manifests
@@ -50,7 +49,7 @@ def start(profile: Path, home: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "orchestration.cli", "demo"]
     command += ["--profile", str(profile), "--home", str(home)]
     with (home.parent / f"{home.name}.log").open("ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True)
 
 
 def kill_at(moment: Moment, profile: Path, home: Path) -> None:
@@ -76,16 +75,16 @@ def contents(profile: Path, home: Path) -> dict[str, dict[str, str]]:
     return {manifest.name: dict(manifest.files) for manifest in manifests}
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_a_run_killed_at_five_moments_ends_with_the_bytes_of_an_undisturbed_one(tmp_path):
-    profile = write_tiny_profile(tmp_path / "tiny.yaml")
-    calm, killed = tmp_path / "calm", tmp_path / "killed"
-    assert start(profile, calm).wait(PATIENCE_SECONDS * 2) == 0
+def test_a_run_killed_at_five_moments_ends_with_the_bytes_of_an_undisturbed_one(tiny_run, tmp_path):
+    profile, killed = tiny_run.profile, tmp_path / "killed"
     for moment in MOMENTS:
         kill_at(moment, profile, killed)
     assert start(profile, killed).wait(PATIENCE_SECONDS * 2) == 0
-    expected, found = contents(profile, calm), contents(profile, killed)
-    different = [name for name in expected if expected[name] != found.get(name)]
-    assert not different
+    expected, found = contents(profile, tiny_run.home), contents(profile, killed)
     assert expected.keys() == found.keys()
+    different = {
+        name: sorted(path for path in files | found[name] if files.get(path) != found[name].get(path))
+        for name, files in expected.items()
+        if files != found[name]
+    }
+    assert not different
