@@ -11,7 +11,9 @@ from assets.captioned.config import CaptionedConfig
 from assets.corpora.config import CorporaConfig, DemoCorpusConfig
 from assets.dedup.config import DedupConfig, PairsConfig
 from assets.filtered.config import FilteredConfig
+from assets.filtered.decide import check_rules
 from assets.longtail.config import LongtailConfig
+from assets.measured.registry import IMAGE_MEASURES
 from assets.postfiltered.config import PostfilteredConfig
 from assets.synthesized.config import SynthesizedConfig
 from assets.training.config import STAGES, TrainingConfig
@@ -86,6 +88,11 @@ class Profile(BaseModel, frozen=True, extra="forbid"):
                 f"training.trainer.editor.text_dim is {editor.text_dim}, but all-MiniLM-L6-v2 gives "
                 f"{TEXT_DIMENSION} channels. Write {TEXT_DIMENSION}."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _rules_name_measures(self) -> Self:
+        check_rules(self.filtered.rules, IMAGE_MEASURES)
         return self
 
     @model_validator(mode="after")

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from assets.measured.registry import IMAGE_MEASURES
 from orchestration.automation import JOBS
 from orchestration.cli import main
 from orchestration.definitions import build_definitions
@@ -30,13 +29,6 @@ def test_a_plan_touches_nothing(name, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
     graph = build_definitions(load_profile(name), tmp_path).resolve_asset_graph()
     assert all(key.path[-1][:10] in done.output for key in graph.get_all_asset_keys())
-
-
-@pytest.mark.parametrize("name", EVERY_PROFILE)
-def test_the_rules_of_a_profile_decide_on_columns_that_are_measured(name):
-    columns = {f"{measure.name}.{column}" for measure in IMAGE_MEASURES for column in measure.columns}
-    rules = load_profile(name).filtered.rules
-    assert {rule.measure for rule in rules.values()} <= columns
 
 
 def test_where_nothing_was_made_everything_is_due_in_the_order_of_the_lineage(tmp_path):

@@ -190,6 +190,9 @@ def test_no_text_makes_the_reader_fail(data):
     assert not said or said.startswith("mine.yaml:")
 
 
+RULE = next(iter(DEMO["filtered"]["rules"]))
+
+
 def test_parts_that_do_not_fit_are_named_where_one_of_them_stands():
     for path, value in (
         (("training", "trainer", "editor", "latent_channels"), 8),
@@ -199,6 +202,7 @@ def test_parts_that_do_not_fit_are_named_where_one_of_them_stands():
         (("training", "nft", "batch_size"), 33),
         (("training", "sft", "warmup_steps"), 5000),
         (("demo", "corpus"), "elsewhere"),
+        (("filtered", "rules", RULE, "measure"), "photometric.beauty"),
         (("demo", "crop_side_max"), 40),
     ):
         sheet = Sheet(changed(path, value))
