@@ -28,18 +28,28 @@ def explain(lake: Lake, wanted: str) -> Life:
     records = lake.read_tables("records", RECORDS)
     samples = lake.read_tables("samples", SAMPLES)
     images = read_image_table(lake, lake.list("images", ".parquet")).unique("image_id")
-    by_path = records.filter(pl.col("path") == wanted)
-    if by_path.height:
-        found = set(by_path.select(pl.coalesce("image_id", "record_id")).to_series().to_list())
-    else:
-        ids = pl.concat([records["record_id"], images["image_id"], samples["sample_id"]])
-        found = set(ids.filter(ids.str.starts_with(wanted)).to_list())
+    found = _answering(wanted, records, samples, images)
     if len(found) != 1:
         raise UnknownIdError(_no_single_answer(wanted, sorted(found)))
     identifier = str(found.pop())
     if samples.filter(pl.col("sample_id") == identifier).height:
         return _life_of_sample(lake, identifier, samples)
     return _life_of_image(lake, identifier, records, samples, images)
+
+
+def _answering(wanted: str, records: pl.DataFrame, samples: pl.DataFrame, images: pl.DataFrame) -> set[str]:
+    """Returns the ids that are called `wanted`, or that begin so; a record answers with its image, if any."""
+    is_of = pl.coalesce("image_id", "record_id").alias("id")
+    paths = records.select(pl.col("path").alias("name"), is_of)
+    ids = pl.concat(
+        [
+            records.select(pl.col("record_id").alias("name"), is_of),
+            images.select(pl.col("image_id").alias("name"), pl.col("image_id").alias("id")),
+            samples.select(pl.col("sample_id").alias("name"), pl.col("sample_id").alias("id")),
+        ]
+    )
+    called = pl.concat([paths, ids]).filter(pl.col("name") == wanted)
+    return set((called if called.height else ids.filter(pl.col("name").str.starts_with(wanted)))["id"])
 
 
 def _life_of_image(
