@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import dagster as dg
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from assets.cached.config import StageName
 from assets.lake.lake import Lake
@@ -89,7 +90,7 @@ def print_plan(profile: Profile, home: Path, selection: dg.AssetSelection, conso
         table.add_column(column, overflow="fold")
     for row in rows:
         style = {"finished": "green", "due": "yellow", "depends": "dim"}[row.state]
-        table.add_row(row.asset, f"[{style}]{row.state}[/]", row.runs_on, "\n".join(row.needs))
+        table.add_row(row.asset, Text(row.state, style=style), row.runs_on, Text("\n".join(row.needs)))
     console.print(table)
 
 

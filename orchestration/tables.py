@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from assets.training.config import STAGES
@@ -30,7 +31,7 @@ def print_life(life: Mapping[str, Any], console: Console) -> None:
     """Prints the life of an image or a sample as a tree."""
     identifier = life.get("sample_id") or life.get("image_id")
     kind = "sample" if "sample_id" in life else "image"
-    tree = Tree(f"[bold]{kind} {identifier}[/]")
+    tree = Tree(Text(f"{kind} {identifier}", style="bold"))
     for name, value in life.items():
         _grow(tree, name, value)
     console.print(tree)
@@ -38,15 +39,15 @@ def print_life(life: Mapping[str, Any], console: Console) -> None:
 
 def _grow(tree: Tree, name: str, value: Any) -> None:
     if isinstance(value, Mapping):
-        branch = tree.add(f"[bold]{name}[/]")
+        branch = tree.add(Text(name, style="bold"))
         for key, inner in value.items():
             _grow(branch, str(key), inner)
     elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-        branch = tree.add(f"[bold]{name}[/] ({len(value)})")
+        branch = tree.add(Text.assemble((name, "bold"), f" ({len(value)})"))
         for row in value:
             branch.add(_short(", ".join(f"{key}={inner}" for key, inner in row.items() if inner is not None)))
     elif value not in (None, [], ""):
-        tree.add(f"{name}: {_short(value)}")
+        tree.add(Text.assemble(f"{name}: ", _short(value)))
 
 
 def _funnel(rows: Sequence[Mapping[str, Any]] | None, console: Console) -> None:
@@ -132,6 +133,7 @@ def _cell(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= SHORT else text[: SHORT - 1] + "…"
+def _short(value: Any) -> Text:
+    """Returns a value as people may see it: what a corpus says is neither markup nor terminal codes."""
+    text = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in str(value))
+    return Text(text if len(text) <= SHORT else f"{text[: SHORT - 1]}…")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import click
+from rich.console import Console
 
 from orchestration.environment import HOME, IMAGES, PROFILE
 from orchestration.profile import Profile, default_home, load_profile, profile_path, with_photographs
@@ -82,3 +83,8 @@ def guarded(action: Callable[[], Result], *faults: type[Exception]) -> Result:
         return action()
     except faults as error:
         raise click.ClickException(str(error)) from error
+
+
+def plain_console() -> Console:
+    """Returns standard output as a console that takes no path and no caption for markup."""
+    return Console(markup=False, emoji=False)

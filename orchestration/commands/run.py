@@ -8,7 +8,7 @@ import dagster as dg
 from rich.console import Console
 
 from orchestration.automation import JOBS
-from orchestration.commands.options import Chosen, guarded, on_home
+from orchestration.commands.options import Chosen, guarded, on_home, plain_console
 from orchestration.plan import print_consequences, print_plan
 from orchestration.profile_errors import ProfileError
 from orchestration.run import BusyHomeError, RunFailedError, run_assets
@@ -50,13 +50,13 @@ def run(chosen: Chosen, selection: str | None, job: str | None, plan: bool) -> N
         raise click.UsageError("--select and --job each name assets. Give one of them.")
     assets = guarded(lambda: _selection(selection, job), *FAULTS)
     if plan:
-        guarded(lambda: print_plan(chosen.profile, chosen.home, assets, Console()), *FAULTS)
+        guarded(lambda: print_plan(chosen.profile, chosen.home, assets, plain_console()), *FAULTS)
     else:
         _run(chosen, assets)
 
 
 def _run(chosen: Chosen, selection: dg.AssetSelection) -> None:
-    console = Console(file=sys.stderr)
+    console = Console(file=sys.stderr, markup=False, emoji=False)
     since = datetime.now(UTC).isoformat(timespec="seconds")
     guarded(lambda: run_assets(chosen.profile, chosen.home, selection, console), *FAULTS)
     print_consequences(chosen.profile, chosen.home, since, console)

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from assets.lake.lake import Lake
 from assets.lake.steps import MissingInputError
@@ -12,7 +11,7 @@ from assets.reports.export import export_results
 from assets.reports.lineage import UnknownIdError, explain
 from assets.reports.status import status
 from orchestration.automation import JOBS
-from orchestration.commands.options import Chosen, guarded, on_home
+from orchestration.commands.options import Chosen, guarded, on_home, plain_console
 from orchestration.definitions import build_definitions
 from orchestration.selection import job_assets
 from orchestration.tables import print_life, print_status
@@ -33,7 +32,7 @@ def status_command(chosen: Chosen, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
-        print_status(found, Console())
+        print_status(found, plain_console())
 
 
 @click.command("explain")
@@ -54,7 +53,7 @@ def explain_command(chosen: Chosen, identifier: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(life, indent=1, ensure_ascii=False, default=str))
     else:
-        print_life(life, Console())
+        print_life(life, plain_console())
 
 
 @click.command("export")
