@@ -1,10 +1,7 @@
 """The rating pages in headless Chromium: two raters, 20 items, keyboard only."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
+from browser import By, Keys, WebDriverWait, browser, webdriver
 from rating_study import MODELS, invited, make_study, served
 
 from benchmarks.rating.ratings import answers_of
@@ -12,37 +9,7 @@ from benchmarks.rating.store import open_store
 from benchmarks.rating.study import card_order, item_order
 from models.seeding import numpy_generator
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium (the dev extra)")
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-if not (CHROMIUM and DRIVER):
-    pytest.skip("needs chromium and chromedriver on the PATH", allow_module_level=True)
-
 ITEMS = 20
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
-
-@contextmanager
-def browser(profile, width=1280, height=800, scripts=True) -> Iterator:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    if not scripts:
-        block = {"profile.managed_default_content_settings.javascript": 2}
-        options.add_experimental_option("prefs", block)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture(scope="module")
