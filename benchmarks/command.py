@@ -278,15 +278,21 @@ def _progress(bar: Bar) -> Any:
 def _print(figures: Mapping[str, Any], console: Console) -> None:
     table = Table(title=figures["title"], title_justify="left")
     for column in ("model", "measure", "view", "value", "95 % interval", "scored", "missing as worst"):
-        table.add_column(column, justify="right" if column in ("value", "scored") else "left")
-    for row in figures["figures"]:
+        numbers = column in ("value", "scored", "missing as worst")
+        table.add_column(
+            column, justify="right" if numbers else "left", overflow="fold", no_wrap=column == "95 % interval"
+        )
+    order = list(figures["models"])
+    measures = [row["measure"] for row in figures["figures"]]
+    rows = sorted(figures["figures"], key=lambda r: (measures.index(r["measure"]), order.index(r["model"])))
+    for row in rows:
         mark = "" if row["complete"] else " ⚠"
         table.add_row(
             row["model"],
             row["measure"],
             row["view"],
             f"{_shown(row['value'])}{mark}",
-            f"{_shown(row['low'])} to {_shown(row['high'])}",
+            f"{_shown(row['low'])}–{_shown(row['high'])}",
             f"{row['scored']} of {row['samples']}",
             _shown(row["missing_as_worst"]),
         )

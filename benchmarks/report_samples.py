@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,7 @@ from benchmarks.protocols.protocol import Measure
 from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, picture_of_file
 from benchmarks.suites.outputs import Outputs
 from benchmarks.thumbnails import LARGE, Thumbnails, fitted_webp
-from models.pixels import UnreadableImageError
+from models.pixels import UnreadableImageError, read_header
 
 PAGE_BYTES = 18_000_000
 """What all pictures of a page may take as base64; with text and galleries a page stays under 25 MB."""
@@ -35,6 +35,14 @@ REPLY_SHOWN = 1500
 
 WORKERS, AHEAD = 2, 16
 """Threads that draw samples, and how many samples may be drawn before they are written."""
+
+
+class Shown(NamedTuple):
+    """A picture on a page, with its size, so that nothing moves when it is loaded late."""
+
+    uri: str
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -111,8 +119,8 @@ class SampleViews:
     def _sample(
         self, item: BenchItem, anchor: str, rows: Mapping[str, Sequence[Any]], side: int, max_bytes: int
     ) -> dict[str, Any]:
-        def uri(picture: Picture | None) -> str | None:
-            return self._uri(picture, side, max_bytes)
+        def shown(picture: Picture | None) -> Shown | None:
+            return self._shown(picture, side, max_bytes)
 
         return {
             "sample_id": item.sample_id,
@@ -120,25 +128,19 @@ class SampleViews:
             "task": item.kind,
             "instruction": item.instruction,
             "lang": language(item.instruction),
-            "sources": [uri(picture) for picture in item.sources],
-            "truth": uri(item.truth),
+            "sources": [shown(picture) for picture in item.sources],
+            "truth": shown(item.truth),
             "outputs": [
-                self._output(model, rows.get(model, ()), uri(_output_picture(outputs, item)))
+                self._output(model, rows.get(model, ()), shown(_output_picture(outputs, item)))
                 for model, outputs in self.outputs.items()
             ],
         }
 
-    def _output(self, model: str, rows: Sequence[Any], uri: str | None) -> dict[str, Any]:
-        figures = [
-            (measure, row["view"], float(np.mean(row["values"])))
-            for measure in self.measures
-            for row in rows
-            if row["measure"] == measure.name and row["state"] == State.OK
-        ]
+    def _output(self, model: str, rows: Sequence[Any], shown: Shown | None) -> dict[str, Any]:
         return {
             "model": model,
-            "uri": uri,
-            "figures": figures,
+            "shown": shown,
+            "figures": [text for measure in self.measures if (text := _figure_text(measure, rows))],
             "states": sorted(
                 {(row["view"], row["state"], row["note"]) for row in rows if row["state"] != State.OK}
             ),
@@ -160,7 +162,7 @@ class SampleViews:
             for record in records
         ]
 
-    def _uri(self, picture: Picture | None, side: int, max_bytes: int) -> str | None:
+    def _shown(self, picture: Picture | None, side: int, max_bytes: int) -> Shown | None:
         if picture is None:
             return None
         try:
@@ -168,12 +170,25 @@ class SampleViews:
         except (MissingPictureError, UnreadableImageError):
             return None
         data = fitted_webp(pixels, side=side, max_bytes=max_bytes)
-        return "data:image/webp;base64," + base64.b64encode(data).decode()
+        width, height = read_header(data)[1:3]
+        return Shown("data:image/webp;base64," + base64.b64encode(data).decode(), width, height)
 
 
 def language(instruction: str) -> str:
     """Returns the language of an instruction for a page's `lang`, so that a screen reader speaks it right."""
     return "zh" if re.search(r"[\u3400-\u9fff]", instruction) else "en"
+
+
+def _figure_text(measure: Measure, rows: Sequence[Any]) -> str:
+    """Returns what an output got: one number where the views agree as shown, else each with its view."""
+    by_view: dict[str, list[float]] = {}
+    for row in rows:
+        if row["measure"] == measure.name and row["state"] == State.OK:
+            by_view.setdefault(row["view"], []).append(float(np.mean(row["values"])))
+    texts = {view: f"{np.mean(values):.{measure.decimals}f}" for view, values in by_view.items()}
+    if len(set(texts.values())) <= 1:
+        return f"{measure.name} {next(iter(texts.values()))}" if texts else ""
+    return f"{measure.name} " + ", ".join(f"{text} {view}" for view, text in texts.items())
 
 
 def _rows_by_sample(scores: pl.DataFrame, wanted: set[str]) -> dict[str, dict[str, list[Any]]]:
