@@ -52,9 +52,17 @@ SIDE = 512
 
 
 class Timed(NamedTuple):
-    """One run of the command: wall seconds, peak memory in megabytes, and the size of its page."""
+    """One run of the command and its page.
+
+    Attributes:
+        seconds: by the clock on the wall.
+        processor_seconds: of the command and of the processes that it starts.
+        megabytes: of memory, the most that one of these processes took.
+        page_megabytes: of index.html.
+    """
 
     seconds: float
+    processor_seconds: float
     megabytes: float
     page_megabytes: float
 
@@ -108,7 +116,7 @@ def speed_figures(folder: Path, samples: int, side: int) -> list[Figure]:
     three = _timed(folder / "three", samples, models=3, side=min(side, 256))
     show_table(
         f"Stored replies, {side} x {side} PNG, {os.cpu_count()} cores",
-        ("samples", "models", "seconds", "peak MB", "page MB"),
+        ("samples", "models", "seconds", "of processors", "peak MB", "page MB"),
         [(samples // 4, 1, *quarter), (samples, 1, *whole), (samples, 3, *three)],
     )
     ratio = whole.megabytes / quarter.megabytes
@@ -132,7 +140,8 @@ def _timed(folder: Path, samples: int, *, models: int, side: int) -> Timed:
     if child.returncode:
         raise RuntimeError((child.stderr.read() if child.stderr else b"").decode()[-2000:])
     page = folder / "run" / "index.html"
-    return Timed(seconds, usage.ru_maxrss / 1024, page.stat().st_size / 1e6)
+    processors = usage.ru_utime + usage.ru_stime
+    return Timed(seconds, processors, usage.ru_maxrss / 1024, page.stat().st_size / 1e6)
 
 
 def _command(folder: Path, models: dict[str, Path], judge: Sequence[str]) -> list[str]:

@@ -1,0 +1,62 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from toy_suite import picture
+
+from benchmarks import thumbnails
+from benchmarks.thumbnails import LARGE, Thumbnails, decoding_workers, fitted_webp
+from models.pixels import UnreadableImageError, encode_png
+from models.seeding import numpy_generator
+
+WIDE = encode_png(picture("wide", 300, 600))
+
+
+def test_a_thumbnail_is_small_upright_and_found_by_what_it_shows(tmp_path):
+    store = Thumbnails(tmp_path / "thumbnails")
+    digest = store.add(WIDE)
+    pixels = store.read(digest)
+    assert pixels.shape == (LARGE // 2, LARGE, 3)
+    small = np.asarray(Image.open(io.BytesIO(WIDE)).resize((LARGE, LARGE // 2), Image.Resampling.BOX))
+    assert np.abs(pixels.astype(int) - small).mean() < 4
+
+
+def test_a_file_is_decoded_once(tmp_path, monkeypatch):
+    store = Thumbnails(tmp_path)
+    digest = store.add(WIDE)
+    monkeypatch.setattr(thumbnails, "thumbnail_of", lambda data: pytest.fail("decoded again"))
+    assert store.add(WIDE) == Thumbnails(tmp_path).add(WIDE) == digest
+    assert len(list(tmp_path.iterdir())) == 1  # no unfinished file is left
+
+
+def test_a_file_that_does_not_decode_has_none(tmp_path):
+    store = Thumbnails(tmp_path)
+    for broken in (WIDE[:-30], b"no picture"):
+        with pytest.raises(UnreadableImageError):
+            store.add(broken)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_files_are_decoded_in_processes_with_the_same_bytes(tmp_path, monkeypatch):
+    with decoding_workers(thumbnails.MANY - 1) as workers:
+        assert workers is None
+    monkeypatch.setattr(thumbnails, "MANY", 1)
+    here = Thumbnails(tmp_path / "here")
+    with decoding_workers(1) as workers:
+        there = Thumbnails(tmp_path / "there", workers)
+        assert there.add(WIDE) == here.add(WIDE)
+        with pytest.raises(UnreadableImageError, match="pixels do not decode"):
+            there.add(WIDE[:-30])
+    (first,), (second,) = (tmp_path / "here").iterdir(), (tmp_path / "there").iterdir()
+    assert first.name == second.name
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("max_bytes", [200, 1500, 12_000, 10**6])
+def test_a_picture_of_a_page_keeps_to_its_bytes(max_bytes):
+    noise = numpy_generator(0, "noise").integers(0, 256, (200, 256, 3), dtype=np.uint8)
+    data = fitted_webp(noise, side=256, max_bytes=max_bytes)
+    with Image.open(io.BytesIO(data)) as image:
+        assert max(image.size) <= 256
+        assert len(data) <= max_bytes or max(image.size) <= 16
