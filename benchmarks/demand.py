@@ -65,6 +65,21 @@ def write_demand(path: Path, demand: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(demand, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def read_demand(path: Path) -> dict[str, int]:
+    """Returns the pairs that a demand file asks for, by category.
+
+    Raises:
+        ValueError: the file is none that `write_demand` writes.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["demand"]
+        if all(type(pairs) is int and pairs > 0 for pairs in found.values()):
+            return dict(found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is no demand of a benchmark: {error!s:.200}") from error
+    raise ValueError(f"{path} is no demand of a benchmark: pairs are whole numbers from 1.")
+
+
 def _shares(deficits: Sequence[float], pairs: int) -> list[int]:
     """Returns whole shares of `pairs` in proportion to deficits; the largest remainders are rounded up."""
     total = sum(deficits)

@@ -2,13 +2,16 @@
 
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 from toy_bench import item
 
+from assets.longtail.refill import fillable, plan_refill
+from assets.synthesized.templates.catalogue import TEMPLATES
 from benchmarks.aggregate import RULES
 from benchmarks.charts import grouped_bars, legend
-from benchmarks.demand import demand_of, write_demand
+from benchmarks.demand import demand_of, read_demand, write_demand
 from benchmarks.gallery import disputed, sample_values, shelves
 from benchmarks.parsing.reading import Reading, State
 from benchmarks.protocols.protocol import Measure
@@ -184,9 +187,32 @@ def test_where_everything_is_equal_or_nothing_is_scored_nothing_is_demanded():
     assert demand_of(tasks, none, MEASURE, "m", pairs=10)["weak"] == []
 
 
-def test_a_demand_is_written_as_what_a_refill_takes(tmp_path):
-    write_demand(tmp_path / "demand.json", {"demand": {"文字": 3}})
-    assert json.loads((tmp_path / "demand.json").read_text(encoding="utf-8"))["demand"] == {"文字": 3}
+def test_a_demand_that_was_written_is_what_a_refill_plans_by(tmp_path):
+    write_demand(tmp_path / "demand.json", {"demand": {"lighting": 3, "天气": 1}})
+    demand = read_demand(tmp_path / "demand.json")
+    assert demand == {"lighting": 3, "天气": 1}
+    makers = fillable(tuple(TEMPLATES))
+    category = min(makers)
+    images = pl.DataFrame(
+        {name: [f"{name}{n}" for n in range(6)] for name in ("image_id", "group_id", "license")}
+    ).with_columns(split=pl.lit("train"))
+    wanted = {category: 4}
+    write_demand(tmp_path / "demand.json", {"demand": wanted})
+    vectors = np.eye(6, dtype=np.float32)
+    made = plan_refill(
+        [], images, vectors, demand=read_demand(tmp_path / "demand.json"), templates=tuple(TEMPLATES)
+    )
+    assert {request.template for request in made} <= set(makers[category])
+    assert 0 < len(made) <= 4
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", "{", '{"demand": []}', '{"demand": {"a": 0}}', '{"demand": {"a": "3"}}']
+)
+def test_a_file_that_is_no_demand_is_refused(tmp_path, content):
+    (tmp_path / "demand.json").write_text(content)
+    with pytest.raises(ValueError, match="is no demand of a benchmark"):
+        read_demand(tmp_path / "demand.json")
 
 
 def reference_rows(published, lang="en"):
