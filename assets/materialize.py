@@ -122,11 +122,30 @@ def _log_reuse(context: dg.AssetExecutionContext, manifests: Sequence[Manifest])
 
 
 def _value(fact: Any) -> Any:
+    """Returns a fact as Dagster shows it best: a table of what is many, JSON of what is nested deeper."""
     if fact is None:
         return dg.MetadataValue.null()
-    if isinstance(fact, list) and fact and all(isinstance(row, dict) for row in fact):
-        return dg.MetadataValue.table([dg.TableRecord({k: _cell(v) for k, v in row.items()}) for row in fact])
+    rows = _rows(fact)
+    if rows:
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        records = [dg.TableRecord({name: _cell(row.get(name)) for name in columns}) for row in rows]
+        return dg.MetadataValue.table(records)
     return dg.MetadataValue.json(fact) if isinstance(fact, (list, dict)) else fact
+
+
+def _rows(fact: Any) -> Sequence[Mapping[str, Any]]:
+    """Returns the rows of a list of rows, of named rows or of named values; none of anything else."""
+    if isinstance(fact, list) and all(isinstance(row, dict) for row in fact):
+        return fact
+    if not isinstance(fact, dict):
+        return []
+    if all(_is_flat(row) for row in fact.values()):
+        return [{"name": name, **row} for name, row in fact.items()]
+    return [{"name": name, "value": value} for name, value in fact.items()] if _is_flat(fact) else []
+
+
+def _is_flat(fact: Any) -> bool:
+    return isinstance(fact, dict) and not any(isinstance(value, (dict, list)) for value in fact.values())
 
 
 def _cell(value: Any) -> str | int | float | bool:

@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets.dedup.config import COPY_DESCRIPTOR, DedupConfig
 from assets.dedup.deduplicate import deduplicate_images
-from assets.dedup.embed import descriptor_measure, train_copy_descriptor
+from assets.dedup.embed import descriptor_measure, nearest_similarities, train_copy_descriptor
 from assets.engine.measure import measure_shards
 from assets.engine.pool import Engine
 from assets.filtered.photometric import PHOTOMETRIC
@@ -41,7 +41,8 @@ def copy_descriptor(
         trained = train_copy_descriptor(lake, shards, descriptor, progress)
         measure = descriptor_measure(lake.local_path(COPY_DESCRIPTOR))
         measured = measure_shards(lake, shards, [measure], workers=engine.workers, progress=progress)
-        return StepOutput((*trained.files, *measured), trained.rows, trained.facts)
+        facts = {**trained.facts, "nearest": nearest_similarities(lake, shards, measure)}
+        return StepOutput((*trained.files, *measured), trained.rows, facts)
 
     return materialize(context, lake, build)
 

@@ -44,7 +44,8 @@ def target_measures(
     def build() -> StepOutput:
         shards = made_shards(lake)
         tables = measure_shards(lake, shards, IMAGE_MEASURES, workers=engine.workers, progress=progress)
-        return StepOutput(tuple(tables), read_image_table(lake, shards).height)
+        facts = {"measures": {measure.name: measure.version for measure in IMAGE_MEASURES}}
+        return StepOutput(tuple(tables), read_image_table(lake, shards).height, facts)
 
     return materialize(context, lake, build)
 

@@ -156,7 +156,7 @@ def instance(tiny_run):
         yield opened
 
 
-def test_every_asset_shows_rows_seconds_and_files_in_dagster(instance, assets):
+def test_every_asset_shows_rows_seconds_and_a_picture_or_a_table_in_dagster(instance, assets):
     previews = {}
     for name in assets:
         event = instance.get_latest_materialization_event(dg.AssetKey(name))
@@ -164,6 +164,9 @@ def test_every_asset_shows_rows_seconds_and_files_in_dagster(instance, assets):
         assert {"dagster/row_count", "seconds", "files", "reused"} <= shown.keys(), name
         if "preview" in shown:
             previews[name] = shown["preview"].value
+        assert "preview" in shown or any(isinstance(one, dg.TableMetadataValue) for one in shown.values()), (
+            name
+        )
     assert {"raw_images", "deduped", "filtered", "synthesized", "bench_report"} <= previews.keys()
     for name, markdown in previews.items():
         assert re.match(r"!\[[\w/-]+\]\(data:image/jpeg;base64,/9j/", markdown), name
