@@ -235,6 +235,20 @@ def collage(pictures: Sequence[np.ndarray], generator: np.random.Generator) -> b
     return _jpeg(sheet)
 
 
+def seam_contrast(pictures: Sequence[np.ndarray]) -> float:
+    """Returns by how many levels four pictures differ, in the mean, along their least visible seam."""
+    first, second, third, fourth = (_square(picture).astype(np.int16) for picture in pictures[:4])
+    upright = ((first, second), (third, fourth))
+    lying = ((first, third), (second, fourth))
+    differences = [np.abs(left[:, -1] - right[:, 0]).mean() for left, right in upright]
+    differences += [np.abs(upper[-1] - lower[0]).mean() for upper, lower in lying]
+    return float(min(differences))
+
+
+def _square(picture: np.ndarray) -> np.ndarray:
+    return cv2.resize(picture, (SMALLEST_COPY, SMALLEST_COPY), interpolation=cv2.INTER_AREA)
+
+
 COPIES: Mapping[str, Plant] = {
     "recompressed": recompressed,
     "resized": resized,

@@ -4,14 +4,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+import numpy as np
+
 from assets.corpora.config import DemoCorpusConfig
 from assets.corpora.crops import Cut, Piece, Split, Wanted
-from assets.corpora.defects import BROKEN, CLEAN_QUALITY, COPIES, SPOILED, collage
+from assets.corpora.defects import BROKEN, CLEAN_QUALITY, COPIES, SPOILED, collage, seam_contrast
 from models.pixels import encode_jpeg
 from models.seeding import numpy_generator
 
 HELDOUT_EVERY = 4
 """Every fourth copy of a defect is made from held-out pictures."""
+
+ARRANGEMENTS = 8
+"""Tried for a collage, of which the one is taken whose seams show best."""
+
+THUMBNAIL_SIDE = 128
 
 LARGEST_FIRST = ("code", "overlay_text")
 """These defects get the largest pictures: a code needs 2 pixels a module, a line of text its height."""
@@ -114,10 +121,15 @@ def _collages(config: DemoCorpusConfig, pieces: Sequence[Piece], split: Split, c
     rich = [group for group in groups.values() if len(group) >= 4] or [list(pieces)]
     for number in range(count):
         generator = numpy_generator(config.seed, "plant", "collage", split, number)
-        group = rich[int(generator.integers(len(rich)))]
-        tiles = [group[place % len(group)] for place in generator.permutation(max(4, len(group)))[:4]]
+        drawn = [_tiles(rich[int(generator.integers(len(rich)))], generator) for _ in range(ARRANGEMENTS)]
+        # Two walls, or two pieces of night sky, have no seam between them that anyone could see.
+        tiles = max(drawn, key=lambda tiles: seam_contrast([tile.pixels(THUMBNAIL_SIDE) for tile in tiles]))
         data = collage([tile.pixels(config.photograph_side) for tile in tiles], generator)
         yield _planted(tiles[0], "collage", split, number, data)
+
+
+def _tiles(group: Sequence[Piece], generator: np.random.Generator) -> list[Piece]:
+    return [group[place % len(group)] for place in generator.permutation(max(4, len(group)))[:4]]
 
 
 def _planted(piece: Piece, defect: str, split: Split, number: int, data: bytes | Path) -> Entry:

@@ -8,7 +8,10 @@ Group = Literal["corpus", "category"]
 
 
 class Rule(BaseModel, frozen=True, extra="forbid"):
-    """One rule over one measured column. An image without a value is kept: it was not measured."""
+    """One rule over one measured column.
+
+    An image without a value is kept: it was not measured. One whose value is not a number is dropped.
+    """
 
     measure: str = Field(
         pattern=r"^\w+\.\w+$", description="a measured column, such as photometric.sharpness"
@@ -20,7 +23,7 @@ class Rule(BaseModel, frozen=True, extra="forbid"):
         default=None, description="the threshold; two of them for between; true is 1 and false 0"
     )
     quantile: float | None = Field(
-        default=None, gt=0, lt=1, description="the threshold as a quantile of what was measured"
+        default=None, gt=0, lt=1, description="the threshold as a quantile of the images that it judges"
     )
     per: tuple[Group, ...] = Field(default=(), description="groups that each have a quantile of their own")
     unless_category: tuple[str, ...] = Field(

@@ -7,24 +7,32 @@ import polars as pl
 
 from assets.engine.measure import Measure
 from assets.filtered.config import Rule
+from assets.filtered.perceptual import DISTANCE, FEATURES
 from assets.lake.schemas import VERDICTS, conform
 
 
 class UnknownColumnError(ValueError):
-    """A rule names a column that no measure has; the message lists those that there are."""
+    """A rule names a column that no measure has or that holds no number; the message lists those that do."""
 
 
 def check_rules(rules: Mapping[str, Rule], measures: Sequence[Measure]) -> None:
-    """Checks that every rule names a column of a measure.
+    """Checks that every rule names a number, or a yes or no, that is measured.
 
     Raises:
         UnknownColumnError: one does not.
     """
-    known = [f"{measure.name}.{column}" for measure in measures for column in measure.columns]
+    columns = {f"{one.name}.{column}": dtype for one in measures for column, dtype in one.columns.items()}
+    known = [column for column, dtype in columns.items() if dtype.is_numeric() or dtype == pl.Boolean]
+    known += [DISTANCE] if FEATURES in columns else []
     for name, rule in rules.items():
         if rule.measure not in known:
+            found = (
+                f"{rule.measure} holds no number"
+                if rule.measure in columns
+                else f"there is no {rule.measure}"
+            )
             raise UnknownColumnError(
-                f"filtered.rules.{name}.measure: there is no {rule.measure}. There are {', '.join(known)}."
+                f"filtered.rules.{name}.measure: {found}. Name one of {', '.join(known)}."
             )
 
 
@@ -57,17 +65,18 @@ def decide(images: pl.DataFrame, rules: Mapping[str, Rule], stage: str) -> pl.Da
 
 
 def fails(rule: Rule) -> pl.Expr:
-    """Returns whether an image fails a rule; never null: an image without a value passes."""
-    value, exempt = _value(rule), pl.lit(False)
-    for column in ("category", "subcategory"):
-        exempt = exempt | pl.col(column).is_in(rule.unless_category).fill_null(False)
-    low, high = _bounds(rule)
-    outside = pl.lit(False)
+    """Returns whether an image fails a rule; never null.
+
+    An image without a value was not measured and passes. One whose value is not a number fails: it was
+    measured, and what came of it satisfies no rule.
+    """
+    value, (low, high) = _value(rule), _bounds(rule)
+    outside = value.is_nan()
     if low is not None:
         outside = outside | (value < low)
     if high is not None:
         outside = outside | (value > high)
-    return outside.fill_null(False) & ~exempt
+    return outside.fill_null(False) & ~_exempt(rule)
 
 
 def funnel_row(stage: str, verdicts: pl.DataFrame) -> dict[str, Any]:
@@ -97,6 +106,13 @@ def _value(rule: Rule) -> pl.Expr:
     return pl.col(rule.measure).cast(pl.Float64)
 
 
+def _exempt(rule: Rule) -> pl.Expr:
+    exempt = pl.lit(False)
+    for column in ("category", "subcategory"):
+        exempt = exempt | pl.col(column).is_in(rule.unless_category).fill_null(False)
+    return exempt
+
+
 def _bounds(rule: Rule) -> tuple[pl.Expr | None, pl.Expr | None]:
     if isinstance(rule.value, tuple):
         return pl.lit(rule.value[0]), pl.lit(rule.value[1])
@@ -108,8 +124,9 @@ def _bounds(rule: Rule) -> tuple[pl.Expr | None, pl.Expr | None]:
 
 def _quantile(rule: Rule) -> pl.Expr:
     assert rule.quantile is not None
+    judged = pl.when(~_exempt(rule)).then(_value(rule)).fill_nan(None)
     # the value that splits the sample, not one between two: then a whole corpus of equal values is kept
-    of_all = _value(rule).quantile(rule.quantile, interpolation="nearest")
+    of_all = judged.quantile(rule.quantile, interpolation="nearest")
     return of_all.over(rule.per) if rule.per else of_all
 
 

@@ -12,7 +12,11 @@ from assets.lake.lake import Lake
 from models.ocr import TextLine, read_lines
 from models.pixels import shrink
 
-SEARCHED_SIDE = 256
+GATE_SIDE = 256
+SEARCHED_SIDES = (256, 384)
+"""Pixels of the longer side of the copy that is searched: smaller images are enlarged to the first, larger
+ones shrunk to the second. At 384, all of 29 captions of 4.5 % of a photograph's height are read, and 7 in 10
+of 3 %; at 256, two thirds and a fifth."""
 
 MIN_STROKES = 24.0
 """Levels by which thin strokes stand out, in the mean of a window of a fifth by a twentieth of the picture.
@@ -35,7 +39,8 @@ def measure_overlay_text(image: np.ndarray) -> Mapping[str, Any]:
     - `lines`: number of all lines that were read.
     - `text`: what they say, a line each, from top to bottom; empty without any.
     """
-    read = read_lines(image, side=SEARCHED_SIDE) if _has_strokes(image) else []
+    side = int(np.clip(max(image.shape[:2]), *SEARCHED_SIDES))
+    read = read_lines(image, side=side) if _has_strokes(image) else []
     lines = [line for line in read if line.confidence >= MIN_CONFIDENCE and len(line.text) > 1]
     covered = sum(cv2.contourArea(line.corners) for line in lines if _is_overlay(line))
     return {
@@ -53,7 +58,7 @@ def recognized_texts(lake: Lake, shards: Sequence[str]) -> dict[str, str]:
 
 def _has_strokes(image: np.ndarray) -> bool:
     """Returns whether thin bright or dark strokes crowd somewhere as in a line of text."""
-    grey = cv2.cvtColor(shrink(image, SEARCHED_SIDE), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(shrink(image, GATE_SIDE), cv2.COLOR_RGB2GRAY)
     height, width = grey.shape
     stroke = np.ones((1, max(5, width // 24)), np.uint8)
     window = max(3, width // 5), max(3, height // 20)
@@ -72,7 +77,7 @@ def _is_overlay(line: TextLine) -> bool:
 
 OVERLAY_TEXT = Measure(
     name="overlay_text",
-    version="1",
+    version="2",
     long_side=1024,
     columns={"area": pl.Float64(), "lines": pl.Int64(), "text": pl.String()},
     run=each(measure_overlay_text),

@@ -1,6 +1,6 @@
 """Perceptual quality without a reference: how natural an image's statistics are (report 2.2.4)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import gamma
@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from assets.engine.measure import Measure, each, read_measures
-from assets.lake.lake import Lake
+from assets.engine.measure import Measure, each
 
 WINDOW = (7, 7)
 WINDOW_SIGMA = 7 / 6
@@ -27,12 +26,27 @@ MIN_IMAGES = 40
 SHRINKAGE = 0.1
 
 
+FEATURES, DISTANCE = "perceptual.features", "perceptual.distance"
+"""The measured column, and the one that rules may name: it follows from the features and from the pristine
+images that they are compared with."""
+
+
 @dataclass(frozen=True)
 class Pristine:
     """The Gaussian of natural images' features: their mean (36,) and inverse covariance (36, 36)."""
 
     mean: np.ndarray
     precision: np.ndarray
+    images: int
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Returns it as JSON values."""
+        return {"images": self.images, "mean": self.mean.tolist(), "precision": self.precision.tolist()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Pristine":
+        """Returns what `to_json` gave."""
+        return cls(np.array(values["mean"]), np.array(values["precision"]), values["images"])
 
 
 def measure_perceptual(image: np.ndarray) -> Mapping[str, Any]:
@@ -51,25 +65,29 @@ def measure_perceptual(image: np.ndarray) -> Mapping[str, Any]:
     return {"features": features}
 
 
-def image_quality(lake: Lake, shards: Sequence[str], pristine_ids: Collection[str]) -> pl.DataFrame:
-    """Returns `id` and `quality` of each image of some measured shards: minus its distance, higher is better.
+def distances(measured: pl.DataFrame, pristine: Pristine | None) -> pl.DataFrame:
+    """Returns a table with `perceptual.distance` added: from natural statistics, 0 or more, lower is better.
 
-    The quality is null where the image is tiny, and for all images where too few pristine ones are given.
+    It is null where the image is tiny or was not measured, and everywhere without pristine images.
 
     Args:
-        lake: holds the measure `perceptual` of the shards.
-        shards: whose images are judged; those of the pristine images among them.
-        pristine_ids: images that the others are compared with, for example those that all filters keep.
+        measured: with the column `perceptual.features`.
+        pristine: what the images are compared with.
     """
-    measured = read_measures(lake, [PERCEPTUAL], shards).rename({"perceptual.features": "features"})
-    known = measured.drop_nulls("features")
-    chosen = known.filter(pl.col("id").is_in(sorted(pristine_ids)))["features"].to_list()
-    if len(chosen) < MIN_IMAGES:
-        return measured.select("id", quality=pl.lit(None, pl.Float64))
-    pristine = fit_pristine(np.array(chosen))
-    distances = unnaturalness(np.array(known["features"].to_list()), pristine)
-    judged = known.select("id", quality=pl.Series(-distances, dtype=pl.Float64))
-    return measured.select("id").join(judged, on="id", how="left").sort("id")
+    known = measured[FEATURES].is_not_null()
+    values = np.full(measured.height, np.nan)
+    if pristine is not None and known.any():
+        features = np.array(measured[FEATURES].filter(known).to_list(), np.float64)
+        values[known.to_numpy()] = unnaturalness(features, pristine)
+    judged = known if pristine is not None else pl.lit(False)
+    return measured.with_columns(pl.when(judged).then(pl.Series(values)).alias(DISTANCE))
+
+
+def pristine_of(measured: pl.DataFrame) -> Pristine | None:
+    """Returns the Gaussian of the features in `perceptual.features`, None where too few are measured."""
+    features = np.array(measured[FEATURES].drop_nulls().to_list(), np.float64).reshape(-1, 36)
+    finite = features[np.isfinite(features).all(axis=1)]
+    return fit_pristine(finite) if len(finite) >= MIN_IMAGES else None
 
 
 def fit_pristine(features: np.ndarray) -> Pristine:
@@ -85,7 +103,7 @@ def fit_pristine(features: np.ndarray) -> Pristine:
     covariance = np.cov(features, rowvar=False)
     diagonal = np.diag(np.diag(covariance) + 1e-9)
     shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * diagonal
-    return Pristine(features.mean(axis=0), np.linalg.inv(shrunk))
+    return Pristine(features.mean(axis=0), np.linalg.inv(shrunk), len(features))
 
 
 def unnaturalness(features: np.ndarray, pristine: Pristine) -> np.ndarray:
