@@ -1,6 +1,7 @@
 """Loaders against small files of our own that look like the official ones, and against broken ones."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -373,3 +374,8 @@ def test_every_suite_of_the_command_line_has_a_loader_that_explains_an_empty_fol
     for name in SUITES:
         with pytest.raises(SuiteError):
             load(name, tmp_path)
+
+
+def test_every_suite_has_its_row_in_the_guide():
+    guide = (Path(__file__).parents[2] / "docs/benchmarks.md").read_text(encoding="utf-8")
+    assert [name for name in SUITES if f"`{name}`" not in guide] == []
