@@ -7,10 +7,10 @@ import numpy as np
 
 from benchmarks.aggregate import RULES
 from benchmarks.protocols.protocol import Measure
-from benchmarks.psnr import PSNR_CEILING, psnr
 from benchmarks.scores import measured_rows
 from benchmarks.suites.item import BenchItem, MissingPictureError, picture_of_file
 from benchmarks.suites.outputs import Outputs
+from models.pair_metrics import PSNR_CAP, psnr
 from models.pixels import UnreadableImageError
 
 PRESENT = Measure(
@@ -21,7 +21,7 @@ PRESENT = Measure(
     official=RULES["strict"],
     decimals=1,
 )
-PSNR = Measure("psnr", "PSNR, dB", worst=0.0, best=PSNR_CEILING, official=RULES["strict"], decimals=1)
+PSNR = Measure("psnr", "PSNR, dB", worst=0.0, best=PSNR_CAP, official=RULES["strict"], decimals=1)
 MEASURES = (PRESENT, PSNR)
 WORKERS = 2
 

@@ -9,8 +9,8 @@ import torch
 
 from benchmarks.aggregate import RULES
 from benchmarks.protocols.protocol import Measure
-from benchmarks.psnr import PSNR_CEILING, psnr
 from benchmarks.suites.item import BenchItem, known_truth
+from models.pair_metrics import PSNR_CAP, psnr
 
 CODEC_BATCH = 64
 
@@ -29,7 +29,7 @@ SCORES = {
 
 MEASURES = (
     Measure("model_error", "Latent error", None, 0.0, RULES["strict"], decimals=4),
-    Measure("psnr", "PSNR, dB", worst=0.0, best=PSNR_CEILING, official=RULES["strict"], decimals=1),
+    Measure("psnr", "PSNR, dB", worst=0.0, best=PSNR_CAP, official=RULES["strict"], decimals=1),
     Measure("evaluator", "Evaluator, 0 to 1", worst=0.0, best=1.0, official=RULES["strict"], decimals=3),
 )
 """What is averaged and shown of SCORES. An error has no worst value, so a missing sample stays missing."""

@@ -5,7 +5,6 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 from toy_suite import BlendEditor, codec, items, picture
 
-from benchmarks.psnr import psnr
 from benchmarks.scoring import (
     SCORES,
     editor_table,
@@ -16,6 +15,7 @@ from benchmarks.scoring import (
     score_outputs,
 )
 from benchmarks.suites.item import checked_suite
+from models.pair_metrics import psnr
 
 
 def scored(share: float, name: str = "editor", evaluator=None) -> pl.DataFrame:
