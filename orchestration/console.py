@@ -1,9 +1,12 @@
 """What a person sees while a run goes on: which asset, how far, and about how long until the end."""
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Mapping
+from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -124,8 +127,7 @@ class RunConsole(logging.Handler):
 
     def _follow_the_clock(self) -> None:
         while not self._ended.wait(SHOW_EVERY_SECONDS):
-            if self._current is not None:
-                self._show()
+            self._show()
 
     def _show(self) -> None:
         current = self._current
@@ -147,3 +149,11 @@ def clock(seconds: float) -> str:
     whole = round(seconds)
     hours, minutes = whole // 3600, whole % 3600 // 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def own_stderr() -> TextIO:
+    """Returns standard error under a number of its own: Dagster captures the usual one during a step."""
+    try:
+        return os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1, encoding="utf-8", errors="replace")
+    except (OSError, ValueError):  # no file stands behind it, as in a notebook
+        return sys.stderr

@@ -16,7 +16,7 @@ from assets.materialize import PARTITIONED
 from orchestration.automation import batch_range, register_batches
 from orchestration.console import RunConsole
 from orchestration.definitions import build_definitions
-from orchestration.instance import open_instance
+from orchestration.instance import BY_COMMAND_LINE, bury_killed_runs, open_instance
 from orchestration.plan import Planned, plan
 from orchestration.profile import Profile
 from orchestration.reference import UNKNOWN_SECONDS, reference_seconds, seconds
@@ -43,6 +43,7 @@ def run_assets(profile: Profile, home: Path, selection: dg.AssetSelection, conso
         RunFailedError: an asset or a blocking check failed; the message says which and why.
     """
     with locked(home), open_instance(home) as instance:
+        bury_killed_runs(instance)
         lake = Lake(str(home))
         planned = plan(profile, home, selection)
         keys = {dg.AssetKey(row.asset) for row in planned}
@@ -106,7 +107,7 @@ def _execute(
     result = job.execute_in_process(
         instance=instance,
         asset_selection=list(keys),
-        tags=dict(tags),
+        tags={**tags, **BY_COMMAND_LINE},
         run_config={"loggers": {"console": {"config": {}}}},
         raise_on_error=False,
     )

@@ -1,6 +1,5 @@
 """`emberline demo` and `emberline run`: the lineage, all of it or a part."""
 
-import sys
 from datetime import UTC, datetime
 
 import click
@@ -9,6 +8,7 @@ from rich.console import Console
 
 from orchestration.automation import JOBS
 from orchestration.commands.options import Chosen, guarded, on_home, plain_console
+from orchestration.console import own_stderr
 from orchestration.plan import print_consequences, print_plan
 from orchestration.profile_errors import ProfileError
 from orchestration.run import BusyHomeError, RunFailedError, run_assets
@@ -56,7 +56,7 @@ def run(chosen: Chosen, selection: str | None, job: str | None, plan: bool) -> N
 
 
 def _run(chosen: Chosen, selection: dg.AssetSelection) -> None:
-    console = Console(file=sys.stderr, markup=False, emoji=False)
+    console = Console(file=own_stderr(), markup=False, emoji=False)
     since = datetime.now(UTC).isoformat(timespec="seconds")
     guarded(lambda: run_assets(chosen.profile, chosen.home, selection, console), *FAULTS)
     print_consequences(chosen.profile, chosen.home, since, console)

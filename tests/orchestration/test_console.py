@@ -1,5 +1,7 @@
 import logging
 import math
+import subprocess
+import sys
 from io import StringIO
 from types import SimpleNamespace
 
@@ -7,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
+from tiny_run import REPOSITORY
 
 from orchestration import console as console_module
-from orchestration.console import LINE_EVERY_SECONDS, RunConsole, clock
+from orchestration.console import LINE_EVERY_SECONDS, RunConsole, clock, own_stderr
 
 
 class Run:
@@ -170,3 +173,18 @@ def test_steps_that_are_no_assets_are_not_counted(run):
 )
 def test_seconds_are_shown_as_a_clock_shows_them(seconds, shown):
     assert clock(seconds) == shown
+
+
+def test_the_console_has_a_standard_error_of_its_own(tmp_path):
+    code = "import os; from orchestration.console import own_stderr as own; paper = own(); os.dup2(1, 2)"
+    code += "; os.write(2, b'captured'); print('seen', file=paper)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("captured", "seen\n")
+
+
+def test_where_no_file_stands_behind_standard_error_it_is_taken_as_it_is(monkeypatch):
+    paper = StringIO()
+    monkeypatch.setattr(sys, "stderr", paper)
+    assert own_stderr() is paper

@@ -1,16 +1,20 @@
 import logging
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
 from pydantic import BaseModel
+from tiny_run import REPOSITORY
 
 from assets.lake.lake import Lake
 from orchestration.definitions import build_definitions
 from orchestration.environment import quiet
-from orchestration.instance import DAGSTER_YAML, dagster_home, open_instance
+from orchestration.instance import DAGSTER_YAML, bury_killed_runs, dagster_home, open_instance
 from orchestration.profile import load_profile
 from orchestration.resources import build_resources, log_progress, tracking
 
@@ -92,6 +96,61 @@ def test_settings_of_an_older_version_are_replaced_and_current_ones_left_alone(t
     settings.write_text("telemetry: {enabled: true}\n")
     dagster_home(tmp_path)
     assert yaml.safe_load(settings.read_text()) == yaml.safe_load(DAGSTER_YAML)
+
+
+STEP = """
+import sys, time
+from pathlib import Path
+import dagster as dg
+from orchestration.instance import BY_COMMAND_LINE, open_instance
+
+@dg.asset(pool="trainer")
+def stage() -> None:
+    print("in the step", flush=True)
+    time.sleep(600)
+
+with open_instance(Path(sys.argv[1])) as instance:
+    dg.materialize([stage], instance=instance, tags=BY_COMMAND_LINE if sys.argv[2] == "tagged" else {})
+"""
+
+
+@pytest.fixture
+def killed_run(tmp_path):
+    """Kills a run in the middle of a step that holds the one place of its pool; returns the run's id."""
+
+    def kill(tag):
+        command = [sys.executable, "-c", STEP, str(tmp_path), tag]
+        with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL) as process:
+            with open_instance(tmp_path) as instance:
+                while not instance.event_log_storage.get_concurrency_run_ids():
+                    assert process.poll() is None
+                    time.sleep(0.1)
+                [run_id] = instance.event_log_storage.get_concurrency_run_ids()
+            process.kill()
+        return run_id
+
+    return kill
+
+
+def test_a_killed_run_gives_back_its_place_in_the_pool(killed_run, tmp_path):
+    @dg.asset(pool="trainer")
+    def stage() -> None:
+        pass
+
+    run_id = killed_run("tagged")
+    with open_instance(tmp_path) as instance:
+        bury_killed_runs(instance)
+        assert instance.get_run_by_id(run_id).status == dg.DagsterRunStatus.FAILURE
+        assert not instance.event_log_storage.get_concurrency_run_ids()
+        assert dg.materialize([stage], instance=instance).success
+
+
+def test_a_run_that_another_process_may_still_work_on_is_left_alone(killed_run, tmp_path):
+    run_id = killed_run("untagged")
+    with open_instance(tmp_path) as instance:
+        bury_killed_runs(instance)
+        assert instance.get_run_by_id(run_id).status == dg.DagsterRunStatus.STARTED
+        assert instance.event_log_storage.get_concurrency_run_ids() == {run_id}
 
 
 def test_deepspeed_does_not_warn_of_a_missing_gpu_but_errors_are_heard(caplog):
