@@ -66,6 +66,33 @@ ANYTHING = click.Path(exists=True, path_type=Path)
     "--parallel", type=click.IntRange(1, 128), default=8, show_default=True, help="Items judged at once."
 )
 @click.option(
+    "--questions",
+    type=click.Choice(["suite", "text"]),
+    default="suite",
+    show_default=True,
+    help="What a judge is asked: what the suite asks, or ours about edits of text (report 4.2).",
+)
+@click.option(
+    "--text",
+    "text_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Targets of the text metric, from `emberline targets` [default: what the suite says].",
+)
+@click.option(
+    "--text-weights", metavar="A,B,C", help="Of edits, completion and words [default: 0.4,0.3,0.3]."
+)
+@click.option(
+    "--companions/--no-companions",
+    default=None,
+    help="Measure shift, zoom, faces, and the picture outside the edit [default: where there is no judge].",
+)
+@click.option(
+    "--weights",
+    multiple=True,
+    metavar="NAME=DIR",
+    help="Of companions: faces (YuNet and SFace), descriptor, lpips.",
+)
+@click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the run [default: bench/<suite>-<lang>].",
@@ -131,6 +158,11 @@ def bench(**options: Any) -> None:
     95 % interval, and the value that it would have if every missing sample were the worst possible.
 
     \b
+    Text in pictures, read by OCR and compared with what should be there:
+      emberline targets propose --suite rededit --lang zh --data rededit_bench --out targets.jsonl
+      emberline bench ... --text targets.jsonl
+
+    \b
     A suite of your own is a folder with items.jsonl, one object a line:
       {"id": "1", "task": "text", "instruction": "Add “2nd Edition”", "sources": ["book.png"]}
     """
@@ -149,7 +181,7 @@ def _bench(
     json_file: Path | None,
     **rest: Any,
 ) -> None:
-    from benchmarks.evaluate import Settings, evaluate
+    from benchmarks.evaluate import evaluate
 
     shard = _shard(rest["shard"])
     suite = load_suite(name, data=data, images=images, lang=lang)
@@ -161,13 +193,13 @@ def _bench(
         if shard[1] > 1:
             click.echo(f"Made this shard's outputs in {folder / 'outputs'}.")
             return
-        suite, judge = _judge(suite, list(outputs), **rest)
+        suite, judge = _judge(_asked(suite, rest["questions"]), list(outputs), **rest)
         result = evaluate(
             suite,
             outputs,
             judge=judge,
             folder=folder,
-            settings=Settings(repeats=rest["repeats"], parallel=rest["parallel"]),
+            settings=_settings(suite, **rest),
             made_with=made_with,
             progress=progress,
         )
@@ -178,6 +210,28 @@ def _bench(
     click.echo(f"The report is {result.page}.")
     if rest["experiment"] is not None:
         _track(result.figures, folder, rest["tracking_uri"], rest["experiment"])
+
+
+def _asked(suite: Suite, questions: str) -> Suite:
+    if questions == "suite":
+        return suite
+    from benchmarks.protocols.text_edit import text_edits_of
+
+    return text_edits_of(suite)
+
+
+def _settings(suite: Suite, **rest: Any) -> Any:
+    from benchmarks.evaluate import Settings
+    from benchmarks.measuring import companion_tools, text_metric
+
+    asked = rest["companions"]
+    wanted = rest["judge_spec"] is None if asked is None else asked
+    return Settings(
+        repeats=rest["repeats"],
+        parallel=rest["parallel"],
+        text=text_metric(suite, rest["text_file"], rest["text_weights"]),
+        companions=companion_tools(rest["weights"]) if wanted or rest["weights"] else None,
+    )
 
 
 def _track(figures: Mapping[str, Any], folder: Path, tracking_uri: str, experiment: str) -> None:

@@ -1,12 +1,13 @@
 """A benchmark of any suite from outputs to report, without Dagster: judge, measure, average, write."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from benchmarks.companions.measure import Tools, measure_companions
 from benchmarks.demand import demand_of, write_demand
 from benchmarks.gallery import shelves
 from benchmarks.judged import Session, judge_outputs, protocol_digest
@@ -15,14 +16,16 @@ from benchmarks.judges.replies import Replies
 from benchmarks.measured import MEASURES, against_truth, measure_outputs
 from benchmarks.protocols.protocol import Measure
 from benchmarks.references import published_references
-from benchmarks.report import Run, ranked, report_figures, write_report
+from benchmarks.report import Run, equals, ranked, report_figures, write_report
 from benchmarks.report_samples import SampleViews
 from benchmarks.scores import MEASURED, score_table
 from benchmarks.suites.item import SuiteError
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.suite import Suite
 from benchmarks.summary import summarise
+from benchmarks.text.measure import TextMetric, measure_text
 from benchmarks.thumbnails import Thumbnails, decoding_workers
+from benchmarks.unjudged import Unjudged, joined
 from models.progress import Progress
 
 DEMANDED_PAIRS = 1000
@@ -40,12 +43,16 @@ class Settings:
         parallel: items judged at once.
         seed: of the bootstrap.
         bootstraps: how many draws.
+        text: what the text metric looks for; None leaves it out.
+        companions: what looks at shift, zoom, faces and the rest of a picture; None leaves that out.
     """
 
     repeats: int = 1
     parallel: int = 8
     seed: int = 0
     bootstraps: int = 1000
+    text: TextMetric | None = None
+    companions: Tools | None = None
 
 
 @dataclass(frozen=True)
@@ -93,8 +100,12 @@ def evaluate(
         session = _session(suite, judge, folder, thumbnails, repeats=settings.repeats)
         replies = None if session is None else session.replies
         try:
-            scores, measures = _scored(suite, outputs, session, parallel=settings.parallel, progress=progress)
+            besides = _besides(suite, outputs, folder, settings=settings, progress=progress)
+            scores, measures = _scored(
+                suite, outputs, session, besides, parallel=settings.parallel, progress=progress
+            )
             run = _run(suite, outputs, scores, measures, judge=judge, settings=settings, made_with=made_with)
+            run = replace(run, notes=_notes(besides, run), extra={**run.extra, **joined(besides).facts})
             progress("write the report", 0, 1)
             page = write_report(
                 folder,
@@ -134,19 +145,51 @@ def _session(
     )
 
 
+def _besides(
+    suite: Suite, outputs: Mapping[str, Outputs], folder: Path, *, settings: Settings, progress: Progress
+) -> tuple[Unjudged, Unjudged]:
+    """Returns the text metric and the companions, empty where they are not asked for."""
+    text = rest = Unjudged()
+    if settings.text is not None:
+        text = measure_text(suite.items, outputs, settings.text, folder=folder, progress=progress)
+    if settings.companions is not None:
+        rest = measure_companions(suite.items, outputs, settings.companions, folder=folder, progress=progress)
+    return text, rest
+
+
 def _scored(
     suite: Suite,
     outputs: Mapping[str, Outputs],
     session: Session | None,
+    besides: tuple[Unjudged, Unjudged],
     *,
     parallel: int,
     progress: Progress,
 ) -> tuple[pl.DataFrame, Sequence[Measure]]:
     if session is None:
         rows = measure_outputs(suite.items, outputs, against_truth, MEASURES)
-        return score_table(rows), _first_is_told(rows)
+        text, rest = besides
+        own, near = _first_is_told(rows), sum(row["measure"] == "psnr" for row in rows)
+        # Companions never lead: handing the source back is best at all of them.
+        first = (*text.measures, *own) if text.scored() >= max(near, 1) else (*own, *text.measures)
+        return score_table([*rows, *joined(besides).rows]), (*first, *rest.measures)
     scores = judge_outputs(suite, outputs, session, parallel=parallel, progress=progress)
-    return scores, session.protocol.measures
+    more = joined(besides)
+    return pl.concat([scores, score_table(more.rows)]), (*session.protocol.measures, *more.measures)
+
+
+def _notes(besides: tuple[Unjudged, Unjudged], run: Run) -> list[str]:
+    notes = [*joined(besides).notes]
+    equal = equals(run.figures, run.measures[0], run.headline_view)
+    if equal:
+        sets = "; ".join(", ".join(models) for models in equal)
+        notes.append(f"Equal in the first figure, and in the order in which they were given: {sets}.")
+    if run.scores["cluster"].n_unique() == 1:
+        notes.append(
+            "All samples come from one source, so the bootstrap has nothing to draw: the intervals have no "
+            "width, and say nothing of how the models do on other pictures."
+        )
+    return notes
 
 
 def _first_is_told(rows: Sequence[Mapping[str, Any]]) -> Sequence[Measure]:

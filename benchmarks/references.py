@@ -60,6 +60,8 @@ def published_references(suite: Suite) -> References:
             Reference(row["Model"], {name: row[column] for name, column in columns.items()}, {})
             for row in rows
         ]
+    elif suite.published == "rededit_text_table7":
+        references = [Reference(str(row.pop("Model")), row, {}) for row in rows]
     else:
         names = TASK_NAMES[suite.published]
         references = [_by_task(row, names) for row in rows]

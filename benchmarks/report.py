@@ -48,6 +48,7 @@ class Run:
         settings: model to what decided its outputs.
         judge: identity of the judge, None where there is none.
         problems: what else went wrong, one sentence each.
+        notes: what a reader has to know of the figures, one sentence each.
         extra: values that report.json holds besides.
     """
 
@@ -64,6 +65,7 @@ class Run:
     settings: Mapping[str, Mapping[str, Any]]
     judge: Mapping[str, Any] | None = None
     problems: Sequence[str] = ()
+    notes: Sequence[str] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -121,6 +123,7 @@ def report_figures(run: Run) -> dict[str, Any]:
         "failures": state_counts(run.scores),
         "settings": {name: dict(values) for name, values in run.settings.items()},
         "problems": [*run.suite.problems, *run.problems],
+        "notes": list(run.notes),
         **run.extra,
     }
 
@@ -152,6 +155,15 @@ def ranked(figures: pl.DataFrame, measure: Measure, view: str) -> list[str]:
     missing = [model for model, value in values.items() if value is None]
     found = [model for model in values if model not in missing]
     return [*sorted(found, key=lambda model: round(sign * values[model], 9)), *missing]
+
+
+def equals(figures: pl.DataFrame, measure: Measure, view: str) -> list[list[str]]:
+    """Returns the sets of models that `ranked` cannot tell apart, since their figures are equal."""
+    rows = figures.filter((pl.col("measure") == measure.name) & (pl.col("view") == view))
+    alike: dict[float, list[str]] = {}
+    for row in rows.drop_nulls("value").iter_rows(named=True):
+        alike.setdefault(round(row["value"], 9), []).append(row["model"])
+    return [models for models in alike.values() if len(models) > 1]
 
 
 def _flat(scores: pl.DataFrame) -> pl.DataFrame:

@@ -28,6 +28,18 @@ def ssim(first: np.ndarray, second: np.ndarray) -> float:
         first: (H, W, 3) uint8.
         second: of the same size.
     """
+    similarity = ssim_map(first, second)
+    inner = similarity[SSIM_RADIUS:-SSIM_RADIUS, SSIM_RADIUS:-SSIM_RADIUS]
+    return float((inner if inner.size else similarity).mean())
+
+
+def ssim_map(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Returns the structural similarity of two pictures' grey values around each pixel, (H, W) float64.
+
+    Args:
+        first: (H, W, 3) uint8.
+        second: of the same size.
+    """
     left, right = (
         cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float64) for picture in (first, second)
     )
@@ -36,9 +48,9 @@ def ssim(first: np.ndarray, second: np.ndarray) -> float:
     right_variance = _windowed(right * right) - mean_right**2
     covariance = _windowed(left * right) - mean_left * mean_right
     similarity = (2 * mean_left * mean_right + SSIM_C1) * (2 * covariance + SSIM_C2)
-    similarity /= (mean_left**2 + mean_right**2 + SSIM_C1) * (left_variance + right_variance + SSIM_C2)
-    inner = similarity[SSIM_RADIUS:-SSIM_RADIUS, SSIM_RADIUS:-SSIM_RADIUS]
-    return float((inner if inner.size else similarity).mean())
+    return similarity / (
+        (mean_left**2 + mean_right**2 + SSIM_C1) * (left_variance + right_variance + SSIM_C2)
+    )
 
 
 def largest_block_change(first: np.ndarray, second: np.ndarray) -> float:

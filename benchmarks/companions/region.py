@@ -1,0 +1,54 @@
+"""Where an edit belongs: in a mask of the benchmark, and where its known truth changes anything."""
+
+import cv2
+import numpy as np
+
+from benchmarks.companions.alignment import resized_to
+from benchmarks.suites.item import BenchItem
+
+CHANGED = 12
+"""Levels of the most changed channel from which a pixel of the truth counts as edited; JPEG moves less."""
+
+SPECKLE = 3
+"""Pixels across which a lone change is taken for noise of compression."""
+
+GROWN_SHARE = 0.01
+"""Of the longer side by which a region is grown, so that soft edges and small misplacements are in it."""
+
+MASKED = 128
+"""Grey level from which a pixel of a mask is white; masks are often stored as JPEG."""
+
+
+def edit_region(item: BenchItem) -> np.ndarray | None:
+    """Returns where an item may change, (H, W) bool of its source's size; None where nothing says so.
+
+    Mask and truth count together: a mask of where moved text comes to says nothing of where it was.
+
+    Raises:
+        MissingPictureError: a picture of the item is not there.
+        UnreadableImageError: one does not decode.
+    """
+    source = item.sources[0].pixels()
+    height, width = source.shape[:2]
+    regions = []
+    if item.mask is not None:
+        mask = resized_to(item.mask.pixels(), height, width)
+        regions.append(grown(mask.max(axis=2) >= MASKED))
+    truth = None if item.truth is None else item.truth.pixels()
+    if truth is not None and truth.shape == source.shape:
+        regions.append(changed_region(source, truth))
+    return np.logical_or.reduce(regions) if regions else None
+
+
+def changed_region(source: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Returns where two pictures (H, W, 3) uint8 of equal size differ, (H, W) bool, grown a little."""
+    change = np.abs(source.astype(np.int16) - truth.astype(np.int16)).max(axis=2)
+    edited = (change >= CHANGED).astype(np.uint8)
+    return grown(cv2.morphologyEx(edited, cv2.MORPH_OPEN, np.ones((SPECKLE, SPECKLE), np.uint8)).astype(bool))
+
+
+def grown(region: np.ndarray) -> np.ndarray:
+    """Returns a region (H, W) bool with a margin around it."""
+    side = 2 * max(1, round(GROWN_SHARE * max(region.shape))) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return cv2.dilate(region.astype(np.uint8), kernel).astype(bool)

@@ -1,0 +1,267 @@
+"""The text metric over the outputs of some models: read, compare, say how far targets can be trusted."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from benchmarks.aggregate import RULES
+from benchmarks.judges.replies import Replies
+from benchmarks.protocols.protocol import Measure
+from benchmarks.scores import measured_rows
+from benchmarks.suites.item import BenchItem, MissingPictureError, read_limited
+from benchmarks.suites.outputs import Outputs
+from benchmarks.text.normal import normal
+from benchmarks.text.score import BY_CHANCE, DEFAULT_WEIGHTS, TextScore, TextWeights, residual, score_text
+from benchmarks.text.targets import TextTarget
+from benchmarks.text.window import best_window, without
+from benchmarks.unjudged import Unjudged
+from models.ocr import TextLine
+from models.pixels import UnreadableImageError
+from models.progress import Progress
+from models.text_reader import TextReader, read_file
+
+STRICT = RULES["strict"]
+OCR = Measure("OCR", "Text as OCR reads it, 0 to 1", worst=0.0, best=1.0, official=STRICT, decimals=3)
+GONE = Measure("text_gone", "Old text gone, 0 to 1", worst=0.0, best=1.0, official=STRICT, decimals=3)
+STAYED = Measure("text_stayed", "Other text still there, 0 to 1", 0.0, 1.0, official=STRICT, decimals=3)
+MEASURES = (OCR, GONE, STAYED)
+
+DEFINITION = (
+    "The text metric is ours, after the report's description (4.2): the weighted mean of 1 - edits / length, "
+    "the share of signs that are there in order, and the share of words that are right, in the best window "
+    "of what OCR reads. For a deletion it is 1 less what is left of the old text."
+)
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class TextMetric:
+    """What the metric is computed from.
+
+    Attributes:
+        targets: of the items; those of other items are told and left out.
+        reader: of the text in pictures.
+        weights: of the parts of a score.
+    """
+
+    targets: Sequence[TextTarget]
+    reader: TextReader
+    weights: TextWeights = DEFAULT_WEIGHTS
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One item with its target, and what can be read in its source, which is looked at once if at all."""
+
+    item: BenchItem
+    target: TextTarget
+    texts: "_Texts"
+    weights: TextWeights = field(default=DEFAULT_WEIGHTS)
+
+    @cached_property
+    def source_lines(self) -> list[str]:
+        return self.texts.of(self.item.sources[0].read())
+
+    def figures(self, lines: Sequence[str]) -> tuple[dict[str, float | None], TextScore | None]:
+        """Returns figures by measure, and the score behind the first where it is one of a text to be read."""
+        op, wanted = self.target.op, self.target.wanted
+        score = None if op == "delete" else score_text(lines, wanted, self.weights)
+        gone = self._gone(lines) if op in ("delete", "replace") and self.target.old else None
+        stayed = self._stayed(lines) if op != "style" else None
+        return {OCR.name: gone if score is None else score.score, GONE.name: gone, STAYED.name: stayed}, score
+
+    def _gone(self, lines: Sequence[str]) -> float | None:
+        """Returns 1 less what is left of the old text; None where OCR can't read it in the source either."""
+        if residual(self.source_lines, self.target.old, self.weights) == 0:
+            return None
+        rest = [line for line in map(normal, lines) if line]
+        for text in self.target.new:  # a new text may hold the old one
+            rest = without(rest, best_window(rest, normal(text)))
+        return 1 - residual(rest, self.target.old, self.weights)
+
+    def _stayed(self, lines: Sequence[str]) -> float | None:
+        readable = [
+            text
+            for text in self.target.keep
+            if score_text(self.source_lines, text, self.weights).score > BY_CHANCE
+        ]
+        if not readable:
+            return None
+        before = score_text(self.source_lines, readable, self.weights).score
+        return min(1.0, score_text(lines, readable, self.weights).score / before)
+
+
+class _Texts:
+    """What is read in pictures, each file once: kept in the folder of the run by content and reader."""
+
+    def __init__(self, reader: TextReader, store: Replies) -> None:
+        self._reader, self._store = reader, store
+        self._version = json.dumps(dict(reader.identity), sort_keys=True)
+
+    def of(self, data: bytes) -> list[str]:
+        """Returns the lines of a picture file.
+
+        Raises:
+            UnreadableImageError: it does not decode.
+        """
+        key = hashlib.sha256(self._version.encode() + b"\0" + data).hexdigest()
+        stored = self._store.get(key)
+        if stored is None:
+            stored = {
+                "key": key,
+                "state": "ok",
+                "file_sha256": hashlib.sha256(data).hexdigest(),
+                "reader": dict(self._reader.identity),
+                "lines": [_stored(line) for line in read_file(self._reader, data)],
+            }
+            self._store.append(stored)
+        return [line["text"] for line in stored["lines"]]
+
+
+def _stored(line: TextLine) -> dict[str, Any]:
+    corners = line.corners.round(1).tolist()
+    return {"text": line.text, "confidence": round(line.confidence, 4), "corners": corners}
+
+
+def measure_text(
+    items: Sequence[BenchItem],
+    outputs: Mapping[str, Outputs],
+    metric: TextMetric,
+    *,
+    folder: Path,
+    progress: Progress,
+) -> Unjudged:
+    """Returns the text metric of every model over the items that have a target.
+
+    What was read is kept in texts.jsonl of the folder, so that changed targets cost no OCR; what came of it
+    for each sample is in text_scores.jsonl.
+
+    Args:
+        items: of the suite.
+        outputs: by model.
+        metric: targets, reader and weights.
+        folder: of the run.
+        progress: told what is done.
+
+    Raises:
+        RepliesBusyError: another run has the same folder.
+    """
+    store = Replies(folder / "texts.jsonl")
+    try:
+        texts = _Texts(metric.reader, store)
+        cases = [_Case(item, target, texts, metric.weights) for item, target in _usable(items, metric)]
+        found = list(_measured(cases, outputs, progress))
+    finally:
+        store.close()
+    lines = [json.dumps(record, ensure_ascii=False) for record in found]
+    (folder / "text_scores.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    rows: list[Mapping[str, Any]] = []
+    chosen = [case.item for case in cases]
+    for model in outputs:
+        values = {record["id"]: record["figures"] for record in found if record["model"] == model}
+        rows += measured_rows(model, chosen, values, MEASURES)
+    return Unjudged(
+        rows=rows if chosen else [],
+        measures=MEASURES if chosen else (),
+        notes=_notes(items, metric, cases),
+        facts={"text_metric": _facts(metric, cases)},
+    )
+
+
+def _usable(items: Sequence[BenchItem], metric: TextMetric) -> Iterator[tuple[BenchItem, TextTarget]]:
+    by_id = {target.id: target for target in metric.targets}
+    for item in items:
+        target = by_id.get(item.sample_id)
+        if target is None or target.review == "rejected" or not target.wanted:
+            continue
+        if not _unknown_signs(target, metric.reader):
+            yield item, target
+
+
+def _measured(
+    cases: Sequence[_Case], outputs: Mapping[str, Outputs], progress: Progress
+) -> Iterator[dict[str, Any]]:
+    """Yields a record for each item and model with an output that can be read."""
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="text") as pool:
+        for done, records in enumerate(pool.map(lambda case: _of_case(case, outputs), cases), start=1):
+            yield from records
+            progress("read text", done, len(cases))
+
+
+def _of_case(case: _Case, outputs: Mapping[str, Outputs]) -> list[dict[str, Any]]:
+    records = []
+    for model, found in outputs.items():
+        path = found.paths.get(case.item.sample_id)
+        try:
+            lines = None if path is None else case.texts.of(read_limited(path))
+        except (MissingPictureError, UnreadableImageError):
+            lines = None
+        if lines is None:
+            continue
+        try:
+            figures, score = case.figures(lines)
+        except (MissingPictureError, UnreadableImageError):
+            continue  # the source: `gone` and `stayed` have nothing to be held against
+        records.append(
+            {
+                "model": model,
+                "id": case.item.sample_id,
+                "op": case.target.op,
+                "wanted": list(case.target.wanted),
+                "review": case.target.review,
+                "figures": figures,
+                "parts": None if score is None else score.record(),
+                "lines": lines,
+            }
+        )
+    return records
+
+
+def _facts(metric: TextMetric, cases: Sequence[_Case]) -> dict[str, Any]:
+    reviews = Counter(target.review for target in metric.targets)
+    return {
+        "definition": DEFINITION,
+        "weights": asdict(metric.weights),
+        "reader": dict(metric.reader.identity),
+        "targets": {
+            "scored": len(cases),
+            "scored_unreviewed": sum(case.target.review == "proposed" for case in cases),
+            **{review: reviews[review] for review in ("confirmed", "proposed", "rejected")},
+        },
+    }
+
+
+def _notes(items: Sequence[BenchItem], metric: TextMetric, cases: Sequence[_Case]) -> list[str]:
+    weights = metric.weights
+    notes = [f"{DEFINITION} Weights: {weights.levenshtein:g}, {weights.completion:g}, {weights.words:g}."]
+    proposed = sum(case.target.review == "proposed" for case in cases)
+    if proposed:
+        notes.append(
+            f"{proposed} of {len(cases)} text targets are proposals of rules that nobody has reviewed; "
+            "`emberline targets list` shows them."
+        )
+    empty = [target for target in metric.targets if target.review != "rejected" and not target.wanted]
+    if empty:
+        notes.append(f"{len(empty)} text targets name no text and are not scored, {empty[0].id} for one.")
+    unknown = [
+        (target, signs) for target in metric.targets if (signs := _unknown_signs(target, metric.reader))
+    ]
+    if unknown:
+        notes.append(
+            f"{len(unknown)} text targets have signs that this OCR never names and are not scored: "
+            f"{unknown[0][0].id} has {unknown[0][1]!r}."
+        )
+    strangers = sorted({target.id for target in metric.targets} - {item.sample_id for item in items})
+    if strangers:
+        notes.append(f"{len(strangers)} text targets are of no sample of this suite, {strangers[0]} for one.")
+    return notes
+
+
+def _unknown_signs(target: TextTarget, reader: TextReader) -> str:
+    return reader.cannot_read("".join(normal(text) for text in target.wanted))
