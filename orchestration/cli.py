@@ -1,4 +1,4 @@
-"""The command line: `emberline demo | run | status | explain | export | ui | bench | rate`."""
+"""The command line: `emberline demo | run | status | explain | export | ui | bench | targets | rate`."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -47,6 +47,11 @@ COMMANDS: Mapping[str, Place] = {
         "bench",
         "Score image editors on REDEdit, ImgEdit, GEdit, RISEBench, KRIS, TextEditBench, or a suite of "
         "yours.",
+    ),
+    "targets": Place(
+        "benchmarks.text.command",
+        "targets",
+        "Curate what the text metric of a benchmark looks for.",
     ),
     "rate": Place(
         "benchmarks.rating.command",
