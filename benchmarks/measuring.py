@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
@@ -11,11 +12,12 @@ from benchmarks.suites.suite import Suite
 from benchmarks.text.measure import TextMetric
 from benchmarks.text.score import DEFAULT_WEIGHTS, TextWeights
 from benchmarks.text.targets import read_targets, targets_of_items
-from models.descriptor import CopyDescriptor, load_descriptor
 from models.faces import FaceWeightsError, OpenCvFaces, weights_in
-from models.lpips import LpipsWeightsError, load_lpips
-from models.saved_weights import CONFIG, WEIGHTS
 from models.text_reader import PpOcrReader
+
+if TYPE_CHECKING:  # both load torch, which a run of stored replies has no use for
+    from models.descriptor import CopyDescriptor
+    from models.lpips import Lpips
 
 KINDS = ("faces", "descriptor", "lpips")
 
@@ -57,13 +59,25 @@ def companion_tools(weights: Sequence[str]) -> Tools:
         return Tools(
             faces=OpenCvFaces(weights_in(folders["faces"])) if "faces" in folders else None,
             descriptor=_descriptor(folders["descriptor"]) if "descriptor" in folders else None,
-            lpips=load_lpips(folders["lpips"]) if "lpips" in folders else None,
+            lpips=_lpips(folders["lpips"]) if "lpips" in folders else None,
         )
-    except (FaceWeightsError, LpipsWeightsError) as error:
+    except FaceWeightsError as error:
         raise SuiteError(str(error)) from error
 
 
-def _descriptor(folder: Path) -> CopyDescriptor:
+def _lpips(folder: Path) -> "Lpips":
+    from models.lpips import LpipsWeightsError, load_lpips
+
+    try:
+        return load_lpips(folder)
+    except LpipsWeightsError as error:
+        raise SuiteError(str(error)) from error
+
+
+def _descriptor(folder: Path) -> "CopyDescriptor":
+    from models.descriptor import load_descriptor
+    from models.saved_weights import CONFIG, WEIGHTS
+
     missing = [name for name in (WEIGHTS, CONFIG) if not (folder / name).is_file()]
     if missing:
         raise SuiteError(f"{folder} has no {missing[0]}: give the folder of a trained copy descriptor.")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,13 +18,15 @@ from benchmarks.scores import measured_rows
 from benchmarks.suites.item import BenchItem, MissingPictureError, picture_of_file
 from benchmarks.suites.outputs import Outputs
 from benchmarks.unjudged import Unjudged
-from models.descriptor import CopyDescriptor
 from models.faces import Face, FaceReader, identity_similarity
-from models.lpips import Lpips
 from models.pair_metrics import PSNR_CAP
 from models.pixels import UnreadableImageError
 from models.progress import Progress
 from models.thumbnail import squeeze
+
+if TYPE_CHECKING:  # both load torch, which a run of stored replies has no use for
+    from models.descriptor import CopyDescriptor
+    from models.lpips import Lpips
 
 STRICT = RULES["strict"]
 SHIFT = Measure("shift", "Shift of the picture, pixels of the source", worst=None, best=0.0, official=STRICT)
@@ -50,8 +52,8 @@ class Tools:
     """What needs weights that nobody ships with this; None is not measured, and the report says so."""
 
     faces: FaceReader | None = None
-    descriptor: CopyDescriptor | None = None
-    lpips: Lpips | None = None
+    descriptor: "CopyDescriptor | None" = None
+    lpips: "Lpips | None" = None
 
 
 class _Item:
@@ -200,7 +202,7 @@ def _blanked(source: np.ndarray, picture: np.ndarray, where: np.ndarray) -> tupl
     )
 
 
-def _likeness(descriptor: CopyDescriptor, first: np.ndarray, second: np.ndarray) -> float:
+def _likeness(descriptor: "CopyDescriptor", first: np.ndarray, second: np.ndarray) -> float:
     vectors = descriptor.describe(np.stack([squeeze(first), squeeze(second)]))
     return float(np.clip(vectors[0] @ vectors[1], -1, 1))
 
