@@ -7,99 +7,15 @@ the 32-pixel grid, the recognizer describes what lies between their landmarks by
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from toy_weights import faces_folder
 
 from models.faces import Face, FaceWeightsError, OpenCvFaces, Weights, identity_similarity, weights_in
-
-STRIDES = (8, 16, 32)
-LANDMARKS = [0.2, 0.3, 0.8, 0.3, 0.5, 0.5, 0.3, 0.8, 0.7, 0.8]
-"""Eyes, nose and corners of the mouth, in cells from the corner of a cell."""
-
-
-def saved(path: Path, nodes, inputs, outputs, constants) -> Path:
-    graph = helper.make_graph(
-        nodes,
-        "toy",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
-    return path
-
-
-def detector(path: Path) -> Path:
-    """Writes a network with YuNet's twelve outputs, of which those at stride 32 find white cells."""
-    constants = {
-        "grey": np.full((1, 3, 1, 1), 1 / 3, np.float32),
-        "steep": np.float32(0.5),
-        "bright": np.float32(-120.0),
-        "zero": np.float32(0.0),
-    }
-    nodes = [helper.make_node("Conv", ["input", "grey"], ["light"], kernel_shape=[1, 1])]
-    outputs = {}
-    for stride in STRIDES:
-        nodes.append(
-            helper.make_node(
-                "AveragePool", ["light"], [f"cell{stride}"], kernel_shape=[stride] * 2, strides=[stride] * 2
-            )
-        )
-        for name, values in {
-            "cls": [0.0],
-            "obj": [0.0],
-            "bbox": [0.5, 0.5, 0.0, 0.0],
-            "kps": LANDMARKS,
-        }.items():
-            count = len(values)
-            constants[f"{name}{stride}w"] = np.zeros((count, 1, 1, 1), np.float32)
-            constants[f"{name}{stride}b"] = np.array(values, np.float32)
-            constants[f"{name}{stride}s"] = np.array([1, -1, count], np.int64)
-            source = f"cell{stride}"
-            if name in ("cls", "obj"):
-                nodes += [
-                    helper.make_node(
-                        "Mul", [source, "steep" if stride == 32 else "zero"], [f"{name}{stride}m"]
-                    ),
-                    helper.make_node("Add", [f"{name}{stride}m", "bright"], [f"{name}{stride}a"]),
-                    helper.make_node("Sigmoid", [f"{name}{stride}a"], [f"{name}{stride}p"]),
-                ]
-            else:
-                parts = [source, f"{name}{stride}w", f"{name}{stride}b"]
-                nodes.append(helper.make_node("Conv", parts, [f"{name}{stride}p"], kernel_shape=[1, 1]))
-            nodes += [
-                helper.make_node("Transpose", [f"{name}{stride}p"], [f"{name}{stride}t"], perm=[0, 2, 3, 1]),
-                helper.make_node("Reshape", [f"{name}{stride}t", f"{name}{stride}s"], [f"{name}_{stride}"]),
-            ]
-            outputs[f"{name}_{stride}"] = [1, None, count]
-    return saved(path, nodes, {"input": [1, 3, None, None]}, outputs, constants)
-
-
-def recognizer(path: Path) -> Path:
-    """Writes a network with SFace's input and output: 128 mean colours of an aligned face."""
-    nodes = [
-        helper.make_node("AveragePool", ["data"], ["cells"], kernel_shape=[14, 14], strides=[14, 14]),
-        helper.make_node("Reshape", ["cells", "flat"], ["all"]),
-        helper.make_node("Slice", ["all", "from", "to", "axis"], ["fc1"]),
-    ]
-    constants = {
-        "flat": np.array([1, 192], np.int64),
-        "from": np.array([0], np.int64),
-        "to": np.array([128], np.int64),
-        "axis": np.array([1], np.int64),
-    }
-    return saved(path, nodes, {"data": [1, 3, 112, 112]}, {"fc1": [1, 128]}, constants)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    place = tmp_path_factory.mktemp("faces")
-    detector(place / "face_detection_yunet_toy.onnx")
-    recognizer(place / "face_recognition_sface_toy.onnx")
-    return place
+    return faces_folder(tmp_path_factory.mktemp("faces"))
 
 
 @pytest.fixture(scope="module")

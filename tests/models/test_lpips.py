@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from skimage import data
 from torch import nn
+from toy_weights import lpips_folder, lpips_weights
 
 from models.lpips import LAYERS, Lpips, LpipsWeightsError, load_lpips
 
@@ -15,23 +15,9 @@ PHOTOGRAPH = data.astronaut()[100:228, 150:310]
 EVERYWHERE = np.ones(PHOTOGRAPH.shape[:2], bool)
 
 
-def drawn_weights() -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    weights, incoming = {}, 3
-    for number, (place, channels, kernel, _, _) in enumerate(LAYERS):
-        shape = (channels, incoming, kernel, kernel)
-        weights[f"features.{place}.weight"] = (
-            torch.randn(shape, generator=generator) / (incoming * kernel**2) ** 0.5
-        )
-        weights[f"features.{place}.bias"] = torch.randn(channels, generator=generator) / 10
-        weights[f"lin{number}.model.1.weight"] = torch.rand((1, channels, 1, 1), generator=generator)
-        incoming = channels
-    return weights
-
-
 @pytest.fixture(scope="module")
 def lpips() -> Lpips:
-    return Lpips(drawn_weights(), "drawn")
+    return Lpips(lpips_weights(), "drawn")
 
 
 def brighter(amount: int) -> np.ndarray:
@@ -40,7 +26,7 @@ def brighter(amount: int) -> np.ndarray:
 
 def by_the_paper(first: np.ndarray, second: np.ndarray) -> float:
     """Equation 1 of the paper with torch's own AlexNet layers, one spatial mean a layer."""
-    weights = drawn_weights()
+    weights = lpips_weights()
     layers, incoming = [], 3
     for number, (place, channels, kernel, stride, padding) in enumerate(LAYERS):
         if number in (1, 2):
@@ -87,16 +73,9 @@ def test_only_the_pixels_that_count_do(lpips):
 
 
 def test_weights_of_two_files_are_read_together(tmp_path: Path, lpips):
-    weights = drawn_weights()
-    backbone = {name: tensor for name, tensor in weights.items() if name.startswith("features")}
-    save_file(backbone, tmp_path / "alexnet.safetensors")
-    torch.save(
-        {name: tensor for name, tensor in weights.items() if name.startswith("lin")}, tmp_path / "alex.pth"
-    )
-    loaded = load_lpips(tmp_path)
-    assert loaded.distance(PHOTOGRAPH, brighter(20), EVERYWHERE) == lpips.distance(
-        PHOTOGRAPH, brighter(20), EVERYWHERE
-    )
+    loaded = load_lpips(lpips_folder(tmp_path))
+    pair = (PHOTOGRAPH, brighter(20), EVERYWHERE)
+    assert loaded.distance(*pair) == lpips.distance(*pair)
 
 
 def test_missing_broken_and_dangerous_files_are_refused(tmp_path: Path):
@@ -104,9 +83,7 @@ def test_missing_broken_and_dangerous_files_are_refused(tmp_path: Path):
         LpipsWeightsError, match=r"needs a tensor features.0.weight of shape \(64, 3, 11, 11\)"
     ):
         load_lpips(tmp_path)
-    torch.save(
-        {"features.0.weight": Path("/")}, tmp_path / "alex.pth"
-    )  # would run code when unpickled freely
+    torch.save({"features.0.weight": Path("/")}, tmp_path / "alex.pth")  # an object, not a tensor
     with pytest.raises(LpipsWeightsError, match="no tensors that can be read safely"):
         load_lpips(tmp_path)
     (tmp_path / "alex.pth").write_bytes(b"PK\x03\x04cut")
