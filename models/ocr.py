@@ -38,7 +38,11 @@ def read_lines(image: np.ndarray, *, side: int) -> list[TextLine]:
     """
     lines = []
     for corners in detect_lines(image, side=side):
-        text, confidence = recognize(cut_line(image, corners))
+        line = cut_line(image, corners)
+        readings = [recognize(line)]
+        if _is_upright(corners):  # along which it may run from top to bottom or from bottom to top
+            readings.append(recognize(np.ascontiguousarray(line[::-1, ::-1])))
+        text, confidence = max(readings, key=lambda reading: reading[1])
         if text:
             lines.append(TextLine(text, confidence, corners))
     return lines
@@ -58,18 +62,25 @@ def detect_lines(image: np.ndarray, *, side: int) -> list[np.ndarray]:
 
 
 def cut_line(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Returns a line as an upright picture of its own."""
-    sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
-    width, height = (
-        max(1, round(float(max(sides[0], sides[2])))),
-        max(1, round(float(max(sides[1], sides[3])))),
-    )
+    """Returns a line as a picture of its own, from left to right; one from top to bottom is turned."""
+    width, height = _size(corners)
     box = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
     transform = cv2.getPerspectiveTransform(corners, box)
     cut = cv2.warpPerspective(
         image, transform, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-    return np.ascontiguousarray(np.rot90(cut)) if height >= UPRIGHT_RATIO * width else cut
+    return np.ascontiguousarray(np.rot90(cut)) if _is_upright(corners) else cut
+
+
+def _size(corners: np.ndarray) -> tuple[int, int]:
+    """Returns width and height of a line, at least one pixel."""
+    sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
+    return max(1, round(float(max(sides[0], sides[2])))), max(1, round(float(max(sides[1], sides[3]))))
+
+
+def _is_upright(corners: np.ndarray) -> bool:
+    width, height = _size(corners)
+    return height >= UPRIGHT_RATIO * width
 
 
 def recognize(line: np.ndarray) -> tuple[str, float]:

@@ -26,11 +26,8 @@ def check_rules(rules: Mapping[str, Rule], measures: Sequence[Measure]) -> None:
     known += [DISTANCE] if FEATURES in columns else []
     for name, rule in rules.items():
         if rule.measure not in known:
-            found = (
-                f"{rule.measure} holds no number"
-                if rule.measure in columns
-                else f"there is no {rule.measure}"
-            )
+            measured = rule.measure in columns
+            found = f"{rule.measure} holds no number" if measured else f"there is no {rule.measure}"
             raise UnknownColumnError(
                 f"filtered.rules.{name}.measure: {found}. Name one of {', '.join(known)}."
             )

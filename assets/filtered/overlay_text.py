@@ -18,9 +18,10 @@ SEARCHED_SIDES = (256, 384)
 ones shrunk to the second. At 384, all of 29 captions of 4.5 % of a photograph's height are read, and 7 in 10
 of 3 %; at 256, two thirds and a fifth."""
 
-MIN_STROKES = 24.0
+MIN_STROKES = 20.0
 """Levels by which thin strokes stand out, in the mean of a window of a fifth by a twentieth of the picture.
-Half of all photographs stay below it, and so do 1 in 10 captions and no banner."""
+Two in five small crops stay below it and are not searched, one in ten photographs, 2 of 82 designs with text,
+and none of 50 pictures with a caption."""
 
 MAX_STROKE = 80
 MIN_CONFIDENCE = 0.6
@@ -77,7 +78,7 @@ def _is_overlay(line: TextLine) -> bool:
 
 OVERLAY_TEXT = Measure(
     name="overlay_text",
-    version="2",
+    version="3",
     long_side=1024,
     columns={"area": pl.Float64(), "lines": pl.Int64(), "text": pl.String()},
     run=each(measure_overlay_text),

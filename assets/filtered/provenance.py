@@ -17,29 +17,39 @@ CAPTURED_TYPES = ("digitalCapture", "negativeFilm", "positiveFilm", "print", "co
 """IPTC digital source types; other types, such as humanEdits, say nothing of how the picture began."""
 
 SOURCE_TYPE = re.compile(
-    r"digitalsourcetype[/#]?(?:\w*:)?[\"'>=\s]*(?:https?://[^\"'<\s]*/)?(\w+)", re.IGNORECASE
+    r"digitalsourcetype[/#]?(?:\w{0,40}:)?[\"'>=\s]{0,20}(?:https?://[^\"'<\s]{0,200}/)?(\w{1,60})",
+    re.IGNORECASE,
 )
+"""Every part has a most that it takes, so that a hostile packet is read in linear time."""
 
-PROMPT_FIELDS = (
-    "parameters",
-    "prompt",
-    "workflow",
-    "sd-metadata",
-    "invokeai_metadata",
-    "dream",
-    "generation_data",
-)
-"""Text fields in which Stable Diffusion's front ends keep prompt and settings."""
+PROMPT_FIELDS = {
+    "parameters": re.compile(r"\bsteps: ?\d+", re.IGNORECASE),
+    "prompt": re.compile(r"\{"),
+    "workflow": re.compile(r"\{"),
+    "sd-metadata": re.compile(r"\{"),
+    "invokeai_metadata": re.compile(r"\{"),
+    "generation_data": re.compile(r"\{"),
+    "dream": re.compile(r"\S"),
+    "usercomment": re.compile(r"\bsteps: ?\d+.{0,200}\bsampler:", re.IGNORECASE | re.DOTALL),
+}
+"""Text fields in which Stable Diffusion's front ends keep prompt and settings, and what these look like."""
 
 GENERATORS = re.compile(
-    r"stable.?diffusion|midjourney|dall.?e|novelai|comfyui|invokeai|automatic1111|fooocus|adobe firefly|"
-    r"\bflux\.?1|imagen|ideogram|leonardo\.ai|gpt-image|nano.?banana|made with google ai|seedream|qwen-image",
+    r"\b(?:stable.?diffusion|midjourney|dall[·-]e|dalle ?[23]|novelai|comfyui|invokeai|automatic1111|fooocus|"
+    r"adobe firefly|flux\.?1|imagen ?[2-4]|ideogram\.ai|leonardo\.ai|gpt-image|nano.?banana|"
+    r"made with google ai|seedream|qwen-image)\b",
     re.IGNORECASE,
 )
 
 SOFTWARE_TAGS = {"Software": 305, "Artist": 315, "ImageDescription": 270, "Make": 271, "Model": 272}
+EXIF_FOLDER, USER_COMMENT = 0x8769, 0x9286
 MAX_EVIDENCE = 200
-XMP = re.compile(rb"<x:xmpmeta.*?</x:xmpmeta>", re.DOTALL)
+XMP_START, XMP_END = b"<x:xmpmeta", b"</x:xmpmeta>"
+MAX_XMP = 1 << 20
+"""Bytes of a packet that are read."""
+
+OFFLINE = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
+"""A file may name an address for its credentials; whoever measures it calls nobody."""
 
 
 def measure_provenance(data: bytes) -> Mapping[str, Any]:
@@ -60,13 +70,14 @@ def measure_provenance(data: bytes) -> Mapping[str, Any]:
 
 def _statements(data: bytes) -> Iterator[tuple[bool, str]]:
     yield from _content_credentials(data)
-    for packet in XMP.findall(data):
+    for packet in _xmp_packets(data):
         yield from _source_type("XMP", packet.decode("utf-8", "replace"))
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             fields = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
             exif = image.getexif()
             tags = {name: str(exif.get(tag, "")) for name, tag in SOFTWARE_TAGS.items()}
+            fields["UserComment"] = _comment(exif.get_ifd(EXIF_FOLDER).get(USER_COMMENT))
     except Exception:  # noqa: BLE001 a broken header says nothing; the pixels' measures give the reason
         return
     yield from _prompts(fields)
@@ -76,8 +87,17 @@ def _statements(data: bytes) -> Iterator[tuple[bool, str]]:
             yield True, f"{name}: {found.group()}"
 
 
+def _xmp_packets(data: bytes) -> Iterator[bytes]:
+    end = 0
+    while (start := data.find(XMP_START, end)) >= 0:
+        end = data.find(XMP_END, start)
+        if end < 0:
+            return
+        yield data[start : min(end, start + MAX_XMP)]
+
+
 def _content_credentials(data: bytes) -> Iterator[tuple[bool, str]]:
-    """Yields what the manifests of a C2PA store say, the newest first; their signers' trust is not judged."""
+    """Yields what the manifests of an embedded C2PA store say, the newest first; no trust is judged."""
     if b"c2pa" not in data:
         return
     import c2pa
@@ -85,7 +105,10 @@ def _content_credentials(data: bytes) -> Iterator[tuple[bool, str]]:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             mime_type = Image.MIME[str(image.format)]
-        with c2pa.Reader(mime_type, io.BytesIO(data)) as reader:
+        with (
+            c2pa.Context.from_dict(OFFLINE) as context,
+            c2pa.Reader(mime_type, io.BytesIO(data), context=context) as reader,
+        ):
             store = json.loads(reader.json())
     except Exception:  # noqa: BLE001 a store that does not parse is no statement
         return
@@ -104,14 +127,25 @@ def _source_type(where: str, text: str) -> Iterator[tuple[bool, str]]:
 
 
 def _prompts(fields: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
-    for name in PROMPT_FIELDS:
-        if fields.get(name, "").strip():
-            yield True, f"text field {name}: {fields[name].strip()}"
+    for name, text in fields.items():
+        looks = PROMPT_FIELDS.get(name.lower())
+        if looks is not None and looks.search(text):
+            yield True, f"text field {name}: {text.strip()}"
+
+
+def _comment(value: object) -> str:
+    """Returns the text of an EXIF comment, whose first eight bytes name its encoding."""
+    if not isinstance(value, bytes):
+        return ""
+    if value.startswith(b"UNICODE"):
+        # the standard leaves the order of bytes open; a prompt in Latin letters has a zero in each sign
+        return value[8:].decode("utf-16-be" if value[8:9] == b"\0" else "utf-16-le", "replace")
+    return value[8:].decode("utf-8", "replace")
 
 
 PROVENANCE = Measure(
     name="provenance",
-    version="1",
+    version="2",
     long_side=None,
     columns={"generated": pl.Boolean(), "evidence": pl.String()},
     run=each(measure_provenance),
