@@ -197,6 +197,6 @@ def test_too_few_natural_images_judge_nothing(lake):
 def test_a_rule_over_what_is_not_measured_stops_before_anything_is_written(lake, ids):
     config = rules(codes={"measure": "codes.count", "keep": "equals", "value": 0})
     for step in (filter_images, filter_targets):
-        with pytest.raises(UnknownColumnError, match="there is no codes.count"):
+        with pytest.raises(UnknownColumnError, match=r"there is no codes\.count"):
             step(lake, [RAW], MEASURES, config)
     assert not lake.exists(FILTERED)
