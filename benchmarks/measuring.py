@@ -89,9 +89,9 @@ def _descriptor(folder: Path) -> "CopyDescriptor":
 
 def _weights(text: str) -> TextWeights:
     try:
-        numbers = [float(part) for part in text.split(",")]
-        return TextWeights(*numbers)
-    except (ValueError, TypeError) as error:
+        levenshtein, completion, words = (float(part) for part in text.split(","))
+        return TextWeights(levenshtein, completion, words)
+    except ValueError as error:
         raise SuiteError(
             f"--text-weights {text}: expected three numbers that add up to 1. {error}"
         ) from error

@@ -36,7 +36,7 @@ class TextWeights:
 
     def __post_init__(self) -> None:
         parts = (self.levenshtein, self.completion, self.words)
-        if min(parts) < 0 or abs(sum(parts) - 1) > 1e-9:
+        if not (all(part >= 0 for part in parts) and abs(sum(parts) - 1) <= 1e-9):
             raise ValueError(f"Weights must be at least 0 and add up to 1, found {parts}.")
 
 

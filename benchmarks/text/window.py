@@ -7,9 +7,10 @@ import numpy as np
 
 from benchmarks.text.normal import is_letter
 
-EDIT = 1 << 32
-"""One edit in a key; the lower half of a key is the number of a path, so that of equally good windows the one
-that begins first is taken."""
+SIGN = 1 << 24
+EDIT = SIGN << 16
+"""A key is edits, then signs taken into the window for nothing, then the number of a path: of equally good
+windows the shortest is taken, and of those the one that begins first."""
 
 NOWHERE = 1 << 62
 
@@ -44,7 +45,8 @@ def best_window(lines: Sequence[str], target: str) -> Window:
 
     A window begins and ends at the edge of a word, so that "PLANES" is not a right "PLANE". It may go on in a
     later line: the break counts as the space that the target has there, or as nothing, and lines between may
-    be left out as a whole. Edits are insertions, deletions and replacements of one sign.
+    be left out as a whole. Edits are insertions and deletions of one sign, so that a word of which less than
+    half is right is not taken, and no other text on the page can better a score by its spaces.
 
     Args:
         lines: normal texts, none empty, in reading order.
@@ -96,8 +98,8 @@ class _Search:
         rows, ends_before, ends = [], NOWHERE, NOWHERE
         for number, above in enumerate(before):
             row = above + EDIT
-            replaced = above[:-1] + np.where(self.signs[number] == ord(sign), 0, EDIT)
-            np.minimum(row[1:], replaced, out=row[1:])
+            equal = np.where(self.signs[number] == ord(sign), above[:-1], NOWHERE)
+            np.minimum(row[1:], equal, out=row[1:])
             if sign == " ":
                 row[0] = self._entered(row[0], ends_before, number, " ")
             row[0] = self._entered(row[0], ends, number, "")
@@ -113,7 +115,7 @@ class _Search:
         if key // EDIT >= length:
             return Window("", ())
         pieces: list[Piece] = []
-        path: int | None = key % EDIT
+        path: int | None = key % SIGN
         while path is not None:
             step = self.paths[path]
             pieces.append(Piece(step.line, step.start, end, step.glue))
@@ -125,9 +127,9 @@ class _Search:
 
     def _entered(self, key: np.int64, from_end: int, number: int, glue: str) -> int:
         """Returns the key of a line's start, entered from the end of an earlier line where that is better."""
-        if from_end // EDIT >= int(key) // EDIT:
+        if from_end // SIGN >= int(key) // SIGN:
             return int(key)
-        return from_end // EDIT * EDIT + self._path(from_end % EDIT, number, 0, glue)
+        return from_end // SIGN * SIGN + self._path(from_end % SIGN, number, 0, glue)
 
     def _path(self, before: int | None, line: int, start: int, glue: str) -> int:
         self.paths.append(_Step(before, line, start, glue))
@@ -136,7 +138,7 @@ class _Search:
 
 def _with_insertions(row: np.ndarray) -> np.ndarray:
     """Returns keys that may also be reached from an earlier place, each sign between being one edit."""
-    steps = np.arange(len(row), dtype=np.int64) * EDIT
+    steps = np.arange(len(row), dtype=np.int64) * (EDIT + SIGN)
     return np.minimum.accumulate(row - steps) + steps
 
 

@@ -1,0 +1,69 @@
+"""The script behind the figures of the text metric."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks.perf.text_metric import main
+from models.pixels import encode_png
+
+
+def written(folder: Path, rows: list[dict[str, object]]) -> Path:
+    (folder / "ocr_text").mkdir(parents=True)
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    (folder / "ocr_text/ground_truth.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+def row(lang: str, *lines: str, file: str = "ocr_text/sign.png", level: str = "lines") -> dict[str, object]:
+    return {"file": file, "lang": lang, "level": level, "lines": list(lines)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    data = written(tmp_path / "data", [
+        row("en", "HOTEL 21"),
+        row("en", "HOTEL21", "", level="boxes"),
+        row("zh", "HOTEL 21"),
+        row("th", "ไทย"),
+        row("zh", "茶", file="ocr_text/none.png"),
+    ])  # fmt: skip
+    picture = np.full((80, 260, 3), 255, np.uint8)
+    cv2.putText(picture, "HOTEL 21", (20, 55), cv2.FONT_HERSHEY_SIMPLEX, 1.3, (0, 0, 0), 3, cv2.LINE_AA)
+    (data / "ocr_text/sign.png").write_bytes(encode_png(picture))
+    return data
+
+
+def test_each_language_has_a_figure_with_its_goal(folder, tmp_path, capsys):
+    assert main(["--data", str(folder), "--json", str(tmp_path / "f.json")]) == 0
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert [list(figure) for figure in figures] == [["name", "value", "unit", "goal", "holds"]] * 2
+    assert {figure["name"]: (figure["value"], figure["holds"]) for figure in figures} == {
+        "ocr.mean_zh": (1.0, True),
+        "ocr.mean_en": (1.0, True),
+    }
+    shown = capsys.readouterr().out
+    assert "of 2 pictures" in shown
+    assert "cannot name" in shown
+    assert "there is no such file" in shown
+
+
+def test_a_language_without_a_picture_reaches_no_goal(tmp_path, folder):
+    data = written(tmp_path / "other", [row("en", "HOTEL 21")])
+    (data / "ocr_text/sign.png").write_bytes((folder / "ocr_text/sign.png").read_bytes())
+    assert main(["--data", str(data), "--json", str(tmp_path / "f.json")]) == 1
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert {figure["name"]: figure["holds"] for figure in figures} == {
+        "ocr.mean_zh": False,
+        "ocr.mean_en": True,
+    }
+
+
+@pytest.mark.slow
+def test_chinese_and_english_are_read_well_enough(shared_data, tmp_path):
+    data = shared_data("ocr_text/ground_truth.jsonl").parents[1]
+    assert main(["--data", str(data), "--json", str(tmp_path / "f.json")]) == 0
+    assert all(figure["value"] >= 0.9 for figure in json.loads((tmp_path / "f.json").read_text()))
