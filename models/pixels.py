@@ -7,6 +7,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+# Intel's primitives give other last bits for other alignments of memory (cv2.magnitude does), and those
+# change from run to run; a measure has to be the same twice. The switch is that of the importing thread.
+cv2.ipp.setUseIPP(False)
+
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 """Pillow decoders that untrusted bytes may reach; Ghostscript, FITS and the like stay shut."""
 

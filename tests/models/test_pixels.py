@@ -1,6 +1,7 @@
 import io
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -115,3 +116,21 @@ def test_draws_depend_on_their_keys_alone():
     assert np.array_equal(first, numpy_generator(1, "crop", "a", 2).random(3))
     assert derived_seed(1, "crop", "a", 2) != derived_seed(1, "crop", "a2")
     assert torch_generator(1, "x").initial_seed() == derived_seed(1, "x")
+
+
+def at(values: np.ndarray, offset: int) -> np.ndarray:
+    """The same values, so many bytes from a border of 64 bytes in memory."""
+    room = np.empty(values.nbytes + 128, np.uint8)
+    start = -room.ctypes.data % 64 + offset
+    moved = room[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    moved[...] = values
+    return moved
+
+
+def test_what_is_measured_does_not_depend_on_where_in_memory_a_picture_lies():
+    generator = numpy_generator(0, "alignment")
+    for _ in range(20):
+        across, down = (generator.normal(0, 30, size=(91, 64)).astype(np.float32) for _ in range(2))
+        room = np.zeros_like(across)
+        found = {cv2.magnitude(across, down, at(room, offset)).tobytes() for offset in range(0, 64, 4)}
+        assert len(found) == 1
