@@ -13,15 +13,13 @@ from assets.engine.measure import Measure, each
 ENLARGED_SIDE = 1024
 """Pixels of the longer side beyond which no look enlarges an image."""
 
-LOOKED_FOR_AGAIN = zxingcpp.BarcodeFormats(
-    (
-        zxingcpp.BarcodeFormat.QRCode,
-        zxingcpp.BarcodeFormat.EAN13,
-        zxingcpp.BarcodeFormat.EAN8,
-        zxingcpp.BarcodeFormat.UPCA,
-        zxingcpp.BarcodeFormat.UPCE,
-        zxingcpp.BarcodeFormat.Code128,
-    )
+LOOKED_FOR_AGAIN = (
+    zxingcpp.BarcodeFormat.QRCode,
+    zxingcpp.BarcodeFormat.EAN13,
+    zxingcpp.BarcodeFormat.EAN8,
+    zxingcpp.BarcodeFormat.UPCA,
+    zxingcpp.BarcodeFormat.UPCE,
+    zxingcpp.BarcodeFormat.Code128,
 )
 """Formats that are searched in altered copies too. The others would be seen in foliage then."""
 
@@ -70,9 +68,9 @@ def _looks(grey: np.ndarray) -> Iterator[tuple[list[zxingcpp.Barcode], float]]:
 
 
 def _search(grey: np.ndarray, **options: Any) -> list[zxingcpp.Barcode]:
-    return zxingcpp.read_barcodes(
-        grey, formats=LOOKED_FOR_AGAIN, try_downscale=False, try_invert=False, **options
-    )
+    # Not a constant: a set of formats that outlives the interpreter is reported on stderr as a leak.
+    formats = zxingcpp.BarcodeFormats(LOOKED_FOR_AGAIN)
+    return zxingcpp.read_barcodes(grey, formats=formats, try_downscale=False, try_invert=False, **options)
 
 
 def _enlarged(grey: np.ndarray, most: float) -> tuple[np.ndarray, float]:
