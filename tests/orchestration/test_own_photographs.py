@@ -92,7 +92,7 @@ def test_without_a_truth_filters_are_not_scored_and_nothing_else_is_missing(own)
 def test_new_photographs_are_a_new_batch_and_the_old_are_not_measured_again(own):
     run, _, _ = own
     folder = run.home.parent / "photographs"
-    source = next(folder.rglob("*.jpg"))
+    source = next((folder / "camera").rglob("*.jpg"))
     with Image.open(source) as picture:
         picture.rotate(90).save(folder / "new.jpg", quality=92)
     before = {path: path.stat().st_mtime_ns for path in (run.home / "measures").rglob("*.parquet")}
