@@ -90,7 +90,11 @@ def list_command(file: Path, review: str) -> None:
 @targets.command("confirm")
 @click.argument("file", type=FILE)
 @click.argument("ids", nargs=-1)
-@click.option("--all-without-doubt", is_flag=True, help="All proposals with a text and without a note.")
+@click.option(
+    "--all-without-doubt",
+    is_flag=True,
+    help="Also all proposals that have a text and no note; read them first.",
+)
 def confirm_command(file: Path, ids: tuple[str, ...], all_without_doubt: bool) -> None:
     """Mark rows as checked by a person."""
     with _told_plainly():
