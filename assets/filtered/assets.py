@@ -14,7 +14,7 @@ from assets.measured.registry import IMAGE_MEASURES
     group_name="filtered",
     kinds={"polars"},
     owners=["team:data"],
-    code_version="1",
+    code_version="2",
     deps=["raw_samples", "measured", "deduped"],
 )
 def filtered_images(
@@ -25,7 +25,8 @@ def filtered_images(
     """One verdict an image: kept, or the rule, the value and the threshold that dropped it.
 
     Reads no pixel, so a threshold that changes costs seconds; the metadata says what would change downstream.
-    Writes `verdicts/filtered.parquet`; read by `captioned`, `synthesized` and the funnel report.
+    Writes `verdicts/filtered.parquet`; read by `captioned`, `synthesized` and the funnel report. Writes
+    `filtered/pristine.json`, by which `filtered_pairs` judges how natural targets are.
     """
     return materialize(
         context, lake, lambda: filter_images(lake, ingested_shards(lake), IMAGE_MEASURES, filtered)

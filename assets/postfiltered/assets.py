@@ -54,8 +54,8 @@ def target_measures(
     group_name="postfiltered",
     kinds={"polars"},
     owners=["team:data"],
-    code_version="1",
-    deps=[*MADE, target_measures],
+    code_version="2",
+    deps=["filtered", *MADE, target_measures],
 )
 def filtered_pairs(
     context: dg.AssetExecutionContext,
