@@ -18,8 +18,9 @@ from benchmarks.suites.catalogue import SUITES, load_suite
 from benchmarks.suites.item import SuiteError
 from benchmarks.suites.outputs import Outputs, find_outputs
 from benchmarks.suites.suite import Suite
+from benchmarks.thumbnails import DecoderDiedError
 
-FAULTS = (SuiteError, JudgeUnavailableError, RepliesBusyError)
+FAULTS = (SuiteError, JudgeUnavailableError, RepliesBusyError, DecoderDiedError)
 """Errors that are the user's to mend: shown as a message, without a traceback."""
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)

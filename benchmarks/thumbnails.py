@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,6 +30,10 @@ MANY = 300
 MAX_WORKERS = 8
 
 
+class DecoderDiedError(RuntimeError):
+    """A process that decodes pictures is gone, killed for its memory or by a picture that is an attack."""
+
+
 class Thumbnails:
     """A folder of JPEG files named by the SHA-256 of what they show."""
 
@@ -47,11 +52,12 @@ class Thumbnails:
 
         Raises:
             UnreadableImageError: the file does not decode to its last pixel.
+            DecoderDiedError: the process that decoded this file, or one beside it, died.
         """
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
         if not path.exists():
-            made = self._workers.submit(thumbnail_of, data).result() if self._workers else thumbnail_of(data)
+            made = self._made(data)
             unfinished = path.with_suffix(f".{uuid.uuid4().hex}")
             unfinished.write_bytes(made)
             unfinished.replace(path)
@@ -61,6 +67,17 @@ class Thumbnails:
         """Returns the pixels (H, W, 3) uint8 of a stored thumbnail, at most 256 a side."""
         with Image.open(self._path(digest)) as image:
             return np.asarray(image.convert("RGB"))
+
+    def _made(self, data: bytes) -> bytes:
+        if self._workers is None:
+            return thumbnail_of(data)
+        try:
+            return self._workers.submit(thumbnail_of, data).result()
+        except BrokenProcessPool as error:
+            raise DecoderDiedError(
+                "A process that decodes pictures died, most likely for want of memory. Every reply so far is "
+                "kept; run again, and where that does not help, look for a picture that is huge or broken."
+            ) from error
 
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.jpg"

@@ -32,6 +32,7 @@ def test_axe_finds_what_is_wrong(violations, tmp_path):
         assert {"image-alt", "html-has-lang", "color-contrast"} <= {name for name, _ in violations(driver)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_reports_have_no_violation_that_axe_finds(violations, pages, tmp_path, width):
     with browser(tmp_path, *WIDTHS[width]) as driver:
@@ -43,6 +44,7 @@ def test_reports_have_no_violation_that_axe_finds(violations, pages, tmp_path, w
                 assert violations(driver) == [], (name, scheme)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_rating_pages_have_no_violation_that_axe_finds(violations, rating_pages, tmp_path, width):
     address, token, organiser, _, _ = rating_pages

@@ -60,6 +60,7 @@ def rate_everything(driver, study, rater):
     return addresses
 
 
+@pytest.mark.slow
 def test_two_raters_rate_everything_by_keyboard(site, tmp_path):
     study, engine, links = site
     addresses, log = [], []

@@ -1,4 +1,6 @@
 import io
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from PIL import Image
 from toy_suite import picture
 
 from benchmarks import thumbnails
-from benchmarks.thumbnails import LARGE, Thumbnails, decoding_workers, fitted_webp
+from benchmarks.thumbnails import LARGE, DecoderDiedError, Thumbnails, decoding_workers, fitted_webp
 from models.pixels import UnreadableImageError, encode_png
 from models.seeding import numpy_generator
 
@@ -51,6 +53,17 @@ def test_many_files_are_decoded_in_processes_with_the_same_bytes(tmp_path, monke
     (first,), (second,) = (tmp_path / "here").iterdir(), (tmp_path / "there").iterdir()
     assert first.name == second.name
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_death_of_a_decoder_is_told_and_not_taken_for_a_broken_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr(thumbnails, "MANY", 1)
+    with decoding_workers(1) as workers:
+        assert workers is not None
+        store = Thumbnails(tmp_path, workers)
+        os.kill(workers.submit(os.getpid).result(), signal.SIGKILL)
+        with pytest.raises(DecoderDiedError, match="Every reply so far is kept"):
+            store.add(WIDE)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("max_bytes", [200, 1500, 12_000, 10**6])
