@@ -1,6 +1,5 @@
 """A home in which the tiny lineage was made once, by the command that people use; many tests read it."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,6 @@ HERE = Path(__file__).parent
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     """The tiny lineage, whole: about two minutes on two cores, so what asks for it is marked slow."""
     folder = tmp_path_factory.mktemp("tiny")
-    if os.environ.get("EMBERLINE_TINY_HOME"):
-        home = Path(os.environ["EMBERLINE_TINY_HOME"])
-        return TinyRun(home.with_name("tiny.yaml"), home, home.with_name("tinyrun.log").read_text())
     profile, home = write_tiny_profile(folder / "tiny.yaml"), folder / "home"
     done = emberline("demo", "--profile", str(profile), "--home", str(home))
     assert done.returncode == 0, done.stderr[-4000:]
