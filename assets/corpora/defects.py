@@ -110,7 +110,7 @@ def overexposed(pixels: np.ndarray, generator: np.random.Generator) -> bytes:
     More light multiplies what a sensor reads; behind a display gamma that is a factor too, with clipping.
     """
     darkest = np.quantile(pixels.min(axis=2), generator.uniform(0.4, 0.6))
-    return _jpeg(_rounded(pixels * (255 / max(20.0, float(darkest)))))
+    return _jpeg(_rounded(pixels * (255 / max(2.0, float(darkest)))))
 
 
 def flat(pixels: np.ndarray, generator: np.random.Generator) -> bytes:

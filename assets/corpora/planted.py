@@ -23,6 +23,9 @@ THUMBNAIL_SIDE = 128
 LARGEST_FIRST = ("code", "overlay_text")
 """These defects get the largest pictures: a code needs 2 pixels a module, a line of text its height."""
 
+BRIGHTEST_FIRST = "privacy_bar"
+"""This one gets the brightest of the others: a black bar in a night sky can't be seen."""
+
 
 class Entry(NamedTuple):
     """One file of the demo corpus: its path, its bytes or the file that has them, and its metadata."""
@@ -102,12 +105,15 @@ def _copies(
 
 
 def _spoiled(config: DemoCorpusConfig, pieces: Sequence[Piece], split: Split) -> Iterator[Entry]:
-    by_size = sorted(pieces, key=lambda piece: (-_short_side(piece, config), piece.photograph.content))
-    kinds = [*LARGEST_FIRST, *(defect for defect in SPOILED if defect not in LARGEST_FIRST)]
+    left = sorted(pieces, key=lambda piece: (-_short_side(piece, config), piece.photograph.content))
+    kinds = [*LARGEST_FIRST, BRIGHTEST_FIRST]
+    kinds += [defect for defect in SPOILED if defect not in kinds]
     share, rest = divmod(len(pieces), len(kinds))
     for place, defect in enumerate(kinds):
+        if defect == BRIGHTEST_FIRST:
+            left.sort(key=_darkness)
         for number in range(share + (place < rest)):
-            piece = by_size.pop(0)
+            piece = left.pop(0)
             generator = numpy_generator(config.seed, "plant", defect, split, number)
             data = SPOILED[defect](piece.pixels(config.photograph_side), generator)
             yield _planted(piece, defect, split, number, data)
@@ -146,6 +152,11 @@ def _entry(piece: Piece, path: str, data: bytes | Path) -> Entry:
     if text and piece.place:
         text += f", {piece.place} part"
     return Entry(path, data, piece.split, piece.group_id, photograph.license, text, photograph.category)
+
+
+def _darkness(piece: Piece) -> float:
+    """Returns minus the level that three quarters of its pixels exceed in some channel."""
+    return -float(np.quantile(piece.pixels(THUMBNAIL_SIDE).max(axis=2), 0.25))
 
 
 def _short_side(piece: Piece, config: DemoCorpusConfig) -> int:
