@@ -199,11 +199,16 @@ def _asked(judge: Judge, request: Request, key: str) -> dict[str, Any]:
         "pictures": request.picture_records(),
         "upright": request.upright,
         "state": str(answer.state),
-        "reply": answer.reply,
-        "raw": answer.raw[:MAX_RAW],
-        "note": answer.note,
+        "reply": _storable(answer.reply),
+        "raw": _storable(answer.raw[:MAX_RAW]),
+        "note": _storable(answer.note),
         "tries": answer.tries,
     }
+
+
+def _storable(text: str) -> str:
+    """Returns a text that UTF-8 can hold: half a sign, as of a cut emoji, becomes U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _read(

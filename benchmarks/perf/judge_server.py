@@ -13,7 +13,7 @@ from models.seeding import numpy_generator
 
 GOOD = "Brief reasoning: fine.\n{lines}"
 MANY = 1000
-MISDEEDS = ("refuse", "filter", "throttle", "cut", "garbage", "empty", "error")
+MISDEEDS = ("refuse", "filter", "throttle", "cut", "garbage", "empty", "error", "surrogate")
 
 
 @dataclass
@@ -140,6 +140,8 @@ def _response(deed: str, body: Any, *, gemini: bool) -> tuple[int, Mapping[str, 
         )
     said = {"refuse": "I'm sorry, but I can't assist with that request.", "empty": ""}
     reply = said[deed] if deed in said else _good_reply(json.dumps(body, ensure_ascii=False))
+    if deed == "surrogate":  # cut inside an emoji, as services do at their limit of tokens
+        reply += "\n\ud83d"
     if gemini:
         data = {"candidates": [{"content": {"parts": [{"text": reply}]}, "finishReason": "STOP"}]}
     else:

@@ -43,6 +43,7 @@ EXPECTED = {
     "cut": State.API_FAILED,
     "garbage": State.API_FAILED,
     "error": State.API_FAILED,
+    "surrogate": State.OK,
 }
 """What a sample's state must be after what the judge does with it for ever."""
 

@@ -80,6 +80,15 @@ def read_limited(path: Path) -> bytes:
     return data
 
 
+def is_writable(text: str) -> bool:
+    """Returns whether UTF-8 can hold a text: JSON may escape half a sign, which no file takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, eq=False)
 class BenchItem:
     """One edit.
@@ -116,9 +125,13 @@ class BenchItem:
     facts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        said = (self.sample_id, self.kind, self.category, self.instruction, self.cluster, self.expected_text)
+        for text in (*said, *self.facts.values()):
+            if text is not None and not is_writable(text):
+                raise SuiteError(f"{self.sample_id!a:.80}: {text!a:.80} holds half a sign, a lone surrogate.")
         # Lists of items come from others, and outputs are written under these names.
         place = PurePosixPath(self.output or self.sample_id)
-        if place.is_absolute() or ".." in place.parts or "\0" in str(place):
+        if place.is_absolute() or ".." in place.parts or "\0" in str(place) or not is_writable(str(place)):
             raise SuiteError(f"{self.sample_id}: {str(place)!r:.80} is no name below the folder of a model.")
 
 

@@ -13,6 +13,7 @@ from benchmarks.suites.item import (
     Picture,
     SuiteError,
     checked_suite,
+    is_writable,
     leads_out,
     read_limited,
 )
@@ -118,7 +119,9 @@ def read_prompts(path: Path) -> Mapping[str, str] | None:
     if not path.exists():
         return None
     prompts = read_json(path)
-    if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
+    if not isinstance(prompts, dict) or not all(
+        isinstance(text, str) and is_writable(text) for text in prompts.values()
+    ):
         raise SuiteError(f"{path} must be an object of texts by name, as the benchmark's own file is.")
     return prompts
 
@@ -157,4 +160,6 @@ def text_fields(row: Any, names: Sequence[str], where: str) -> dict[str, str]:
     for name in names:
         if not isinstance(row.get(name), str) or not row[name].strip():
             raise SuiteError(f"{where}: {name} must be a text, found {row.get(name)!r:.60}.")
+        if not is_writable(row[name]):
+            raise SuiteError(f"{where}: {name} holds half a sign, a lone surrogate: {row[name]!a:.60}.")
     return {name: row[name] for name in names}

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from benchmarks.suites.item import BenchItem, SuiteError
+from benchmarks.suites.item import BenchItem, SuiteError, is_writable
 from benchmarks.suites.suite import read_json_lines, text_fields
 from benchmarks.text.normal import normal
 
@@ -131,7 +131,7 @@ def _target(row: Any, where: str) -> TextTarget:
 def _texts(row: Mapping[str, Any], name: str, where: str) -> tuple[str, ...]:
     value = row.get(name, [])
     texts = [value] if isinstance(value, str) and value else value
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+    if not isinstance(texts, list) or not all(isinstance(text, str) and is_writable(text) for text in texts):
         raise SuiteError(f"{where}: {name} must be a list of texts, found {value!r:.60}.")
     if len(texts) > MAX_TEXTS or any(len(text) > MAX_SIGNS for text in texts):
         raise SuiteError(f"{where}: {name} has over {MAX_TEXTS} texts, or one of over {MAX_SIGNS} signs.")

@@ -136,6 +136,20 @@ def test_no_answered_question_is_asked_again_and_what_failed_is(tmp_path, one_mo
     assert values["1"] == [4.0, 4.0, 4.0]
 
 
+def test_half_a_sign_in_a_reply_stops_no_run_now_or_when_it_goes_on(tmp_path, one_model):
+    cut = reply(4, 4, 4) + "\n\ud83d"
+    told = {"0": cut, "1": Answer(State.OK, reply=cut, raw=cut), "2": Answer(State.REFUSED, note="\udc00 no")}
+    scores = judged(tmp_path, Scripted(lambda r: told.get(r.sample_id, reply(4, 4, 4))), one_model)
+    assert states(scores) == {"0": "ok", "1": "ok", "2": "refused", "3": "ok"}
+    again = Scripted(lambda request: reply(1, 1, 1))
+    assert judged(tmp_path, again, one_model).equals(scores)
+    assert again.asked == []
+    assert next(read_records(tmp_path / "replies.jsonl"))["reply"].rstrip("\ufffd").endswith("\n")
+    official = toy_bench.write_json(tmp_path / "result.json", {"0": "x"})
+    official.write_text(json.dumps({"0": cut}))
+    assert states(replayed(tmp_path, official, one_model))["0"] == "ok"
+
+
 def test_another_judge_other_words_or_another_picture_are_another_question(tmp_path, one_model):
     judged(tmp_path, Scripted(lambda request: reply(4, 4, 4)), one_model)
     other = Scripted(lambda request: reply(4, 4, 4))
