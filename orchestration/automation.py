@@ -34,13 +34,20 @@ def batch_range(names: list[str]) -> dict[str, str]:
 
 
 def register_batches(instance: dg.DagsterInstance, lake: Lake, corpora: CorporaConfig) -> list[str]:
-    """Returns the names of all ingest batches in order, after telling Dagster of those it did not know."""
+    """Returns the names of all ingest batches, after telling Dagster which there are.
+
+    They come in Dagster's order, oldest first, by which it reads a range; new files of a first corpus make
+    a batch that comes after all of a second.
+    """
+    partitions = str(ingest_batches.name)
     names = [batch.name for batch in discover_batches(lake, corpora)]
-    known = set(instance.get_dynamic_partitions(str(ingest_batches.name)))
+    known = instance.get_dynamic_partitions(partitions)
+    for gone in set(known) - set(names):
+        instance.delete_dynamic_partition(partitions, gone)
     new = [name for name in names if name not in known]
     if new:
-        instance.add_dynamic_partitions(str(ingest_batches.name), new)
-    return names
+        instance.add_dynamic_partitions(partitions, new)
+    return list(instance.get_dynamic_partitions(partitions))
 
 
 def requests_for_new_batches(

@@ -19,6 +19,7 @@ run_retries: {enabled: true, max_retries: 2, retry_on_asset_or_op_failure: false
 BY_COMMAND_LINE = {"emberline/started_by": "command line"}
 """The tag of runs whose life is that of a command line, which holds the home as long as it lives."""
 
+WORKING = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 FINISHED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 

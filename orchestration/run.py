@@ -16,7 +16,7 @@ from assets.materialize import PARTITIONED
 from orchestration.automation import batch_range, register_batches
 from orchestration.console import RunConsole
 from orchestration.definitions import build_definitions
-from orchestration.instance import BY_COMMAND_LINE, bury_killed_runs, open_instance
+from orchestration.instance import BY_COMMAND_LINE, WORKING, bury_killed_runs, open_instance
 from orchestration.plan import Planned, plan
 from orchestration.profile import Profile
 from orchestration.reference import UNKNOWN_SECONDS, reference_seconds, seconds
@@ -39,11 +39,12 @@ def run_assets(profile: Profile, home: Path, selection: dg.AssetSelection, conso
     The demo's corpus is made first, in a run of its own, because its files decide the ingest batches.
 
     Raises:
-        BusyHomeError: another run works in this home.
+        BusyHomeError: another run works in this home, be it one that the UI started.
         RunFailedError: an asset or a blocking check failed; the message says which and why.
     """
     with locked(home), open_instance(home) as instance:
         bury_killed_runs(instance)
+        _refuse_beside_ui(instance, home)
         lake = Lake(str(home))
         planned = plan(profile, home, selection)
         keys = {dg.AssetKey(row.asset) for row in planned}
@@ -69,6 +70,15 @@ def locked(home: Path) -> Iterator[None]:
                 f"Another run works in {home}. Wait for it, or give --home another folder."
             ) from None
         yield
+
+
+def _refuse_beside_ui(instance: dg.DagsterInstance, home: Path) -> None:
+    """Runs of the UI hold no lock, and need none among themselves: Dagster queues them behind any other."""
+    working = instance.get_runs(dg.RunsFilter(statuses=[*WORKING]), limit=1)
+    if working:
+        raise BusyHomeError(
+            f"Run {working[0].run_id[:8]}, started in the UI, works in {home}. Wait for it or terminate it there."
+        )
 
 
 def expected_seconds(lake: Lake, planned: Sequence[Planned]) -> Mapping[str, float]:

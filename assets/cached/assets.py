@@ -18,7 +18,17 @@ from models.progress import Progress
     kinds={"safetensors"},
     owners=["team:models"],
     code_version="1",
-    deps=["raw_samples", "captioned", "synthesized", "longtail", "postfiltered"],
+    deps=[
+        "raw_samples",
+        "captioned",
+        "synthesized",
+        "longtail",
+        "deduped",
+        "filtered",
+        "deduped_pairs",
+        "filtered_pairs",
+        "postfiltered",
+    ],
 )
 def train_cache(
     context: dg.AssetExecutionContext,

@@ -1,6 +1,7 @@
 """Ingest batches: frozen lists of files, so that what a batch holds never changes once it has a name."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from assets.corpora.config import CorporaConfig
@@ -48,15 +49,15 @@ def read_batch(lake: Lake, name: str) -> Batch:
 
 
 def forget_batches(lake: Lake, corpus: str) -> None:
-    """Deletes a corpus's batches and what was ingested and measured from them, for a corpus made anew.
-
-    Measures are kept by the name of a shard, and a new batch of the same name would be taken for measured.
-    """
+    """Deletes a corpus's batches and all that was made of them, for a corpus made anew."""
     for batch in _read_batches(lake):
         if batch.corpus != corpus:
             continue
         for path in (f"records/{batch.name}.parquet", *raw_tables(batch.name)):
             lake.delete(path)
+        for path in [*lake.list("manifests"), *lake.list("previews")]:
+            if PurePosixPath(path).stem == batch.name:
+                lake.delete(path)
         measured = (path for path in lake.list("measures") if f"/{batch.name}-shard-" in path)
         for path in [*lake.list(f"images/{batch.name}"), *measured]:
             lake.delete(path)

@@ -59,7 +59,7 @@ def ingest_batch(lake: Lake, config: CorporaConfig, batch: Batch, progress: Prog
             waiting.append(StoredImage(raw.data, raw.file.path, corpus.name, license_, raw.metadata.url))
         last = len(records) == len(batch.files)
         if waiting and (last or sum(len(image.data) for image in waiting) >= config.shard_mib * 1024**2):
-            shards.append(f"images/{batch.name}/shard-{len(shards):03d}.parquet")
+            shards.append(_shard_path(batch, len(shards), waiting))
             write_image_shard(lake, shards[-1], waiting)
             waiting = []
     for stale in sorted(set(lake.list(f"images/{batch.name}")) - set(shards)):
@@ -68,6 +68,12 @@ def ingest_batch(lake: Lake, config: CorporaConfig, batch: Batch, progress: Prog
     unreadable = [{"path": row["path"], "reason": row["error"]} for row in records if row["error"]]
     facts = {"readable": len(records) - len(unreadable), "unreadable": unreadable}
     return StepOutput((*shards, *tables), len(records), facts, _preview(lake, batch, shards))
+
+
+def _shard_path(batch: Batch, number: int, images: Sequence[StoredImage]) -> str:
+    """Returns a path that names its images too: measures are kept by the name of a shard."""
+    content = digest([content_id(image.data) for image in images])[:8]
+    return f"images/{batch.name}/shard-{number:03d}-{content}.parquet"
 
 
 def _read(

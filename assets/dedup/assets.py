@@ -20,8 +20,7 @@ from trainers.descriptor_config import DescriptorTrainingConfig
     kinds={"pytorch"},
     owners=["team:data"],
     code_version="1",
-    deps=["measured"],
-    pool="cpu",
+    deps=["raw_images", "measured"],
 )
 def copy_descriptor(
     context: dg.AssetExecutionContext,

@@ -103,6 +103,7 @@ def test_forgetting_a_corpus_takes_what_was_ingested_from_it(lake: Lake):
     add(lake, "c", "1")
     discover_batches(lake, config("inbox/c"))
     made = ["records/c-0000.parquet", "samples/raw/c-0000.parquet", "images/c-0000/shard-000.parquet"]
+    made += ["manifests/raw_images/c-0000.json", "previews/raw_images/c-0000.jpg"]
     made += ["measures/codes@1/c-0000-shard-000.parquet", "measures/codes@1/c-0000-shard-000.json"]
     for path in [*made, "records/d-0000.parquet"]:
         lake.write_bytes(path, b"1")

@@ -49,7 +49,8 @@ def test_every_file_has_a_record_and_every_readable_one_its_bytes_unchanged(lake
     assert records["path"].to_list() == sorted(files)
     assert records["image_id"].is_null().to_list() == [False, False, True, True]
     assert records["error"].is_null().to_list() == [True, True, False, False]
-    stored = dict(iterate_shard(lake, "images/c-0000/shard-000.parquet"))
+    (shard,) = lake.list("images")
+    stored = dict(iterate_shard(lake, shard))
     assert stored == {content_id(files[name]): files[name] for name in ("a.png", "b.bin")}
     assert output.rows == 4
     assert [row["path"] for row in output.facts["unreadable"]] == ["c.jpg", "d"]
@@ -89,14 +90,30 @@ def test_a_shard_is_closed_when_it_is_full(lake: Lake):
     large = {f"{n}.bmp": picture(n, side=500, format="BMP") for n in range(3)}  # 750 kB each
     output = ingest(lake, large)
     shards = [path for path in output.files if path.startswith("images/")]
-    assert shards == ["images/c-0000/shard-000.parquet", "images/c-0000/shard-001.parquet"]
+    assert [shard[: len("images/c-0000/shard-000")] for shard in shards] == [
+        "images/c-0000/shard-000",
+        "images/c-0000/shard-001",
+    ]
     assert sum(len(list(iterate_shard(lake, shard))) for shard in shards) == 3
 
 
 def test_a_shard_of_an_earlier_cut_does_not_stay_behind(lake: Lake):
     lake.write_bytes("images/c-0000/shard-007.parquet", b"old")
     ingest(lake, {"a.png": picture(1)})
-    assert lake.list("images") == ["images/c-0000/shard-000.parquet"]
+    (shard,) = lake.list("images")
+    assert shard.startswith("images/c-0000/shard-000-")
+
+
+def test_other_images_never_lie_in_a_shard_of_the_same_name(lake: Lake):
+    """Measures are kept by the shard's name: images that a wider limit lets in must not pass for measured."""
+    files = {"a.png": picture(1), "large.png": picture(2) + bytes(3 * 1024**2)}
+    (before,) = [path for path in ingest(lake, files).files if path.startswith("images/")]
+    (batch,) = discover_batches(lake, CONFIG)
+    wider = CONFIG.model_copy(update={"probe": CONFIG.probe.model_copy(update={"file_mib": 8})})
+    output = ingest_batch(lake, wider, batch, silent)
+    (after,) = [path for path in output.files if path.startswith("images/")]
+    assert after != before
+    assert lake.list("images") == [after]
 
 
 def test_a_file_over_the_limit_is_refused_unread_and_one_that_is_gone_is_named(lake: Lake):

@@ -1,9 +1,12 @@
 """New files become batches, batches become partitions, and one run takes those that are not ingested."""
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 from PIL import Image
 
+from assets.corpora.batches import forget_batches
 from assets.corpora.config import CorporaConfig
 from orchestration.automation import (
     RANGE_END,
@@ -12,6 +15,7 @@ from orchestration.automation import (
     new_batches,
     nightly_data,
     register_batches,
+    requests_for_new_batches,
 )
 from orchestration.definitions import build_definitions
 from orchestration.instance import open_instance
@@ -34,6 +38,20 @@ def corpora(folder):
     return CorporaConfig.model_validate(
         {"corpora": [corpus], "files_per_batch": 3, "shard_mib": 8, "heldout_share": 0.2, "probe": probe}
     )
+
+
+@pytest.fixture
+def two_corpora(corpora, folder, tmp_path):
+    """The folder as corpus `a`, and another one as corpus `b`, which Dagster hears of later."""
+    other = tmp_path / "others"
+    other.mkdir()
+    Image.new("RGB", (40, 30), (9, 9, 9)).save(other / "z.png")
+    (mine,) = corpora.corpora
+    both = [
+        mine.model_copy(update={"name": "a"}),
+        mine.model_copy(update={"name": "b", "path": str(other)}),
+    ]
+    return corpora.model_copy(update={"corpora": both})
 
 
 @pytest.fixture
@@ -60,6 +78,11 @@ def sense(instance, lake, corpora):
         return list(new_batches(context))
 
     return sense
+
+
+def folder_of(corpora):
+    (corpus,) = corpora.corpora
+    return Path(corpus.path)
 
 
 def partitions(instance):
@@ -122,3 +145,28 @@ def test_a_batch_keeps_its_files_when_others_come_before_them_by_name(put, sense
     sense()
     assert {path: lake.read_bytes(path) for path in frozen} == frozen
     assert len(lake.list("batches")) == 3
+
+
+def test_new_files_of_the_first_of_two_corpora_are_in_the_range(put, instance, lake, two_corpora):
+    """Dagster orders partitions by when it heard of them, and reads a range by that order."""
+    put("m")
+    assert register_batches(instance, lake, two_corpora) == ["a-0000", "b-0000"]
+    ingest(lake, instance, two_corpora)
+    put("n")
+    [request] = requests_for_new_batches(instance, lake, two_corpora)
+    assert request.tags == {RANGE_START: "a-0001", RANGE_END: "a-0001"}
+    ingest(lake, instance, two_corpora)
+    assert [path for path in lake.list("records")] == [
+        "records/a-0000.parquet",
+        "records/a-0001.parquet",
+        "records/b-0000.parquet",
+    ]
+
+
+def test_batches_that_are_gone_are_partitions_no_more(put, instance, lake, corpora):
+    put("a", "b", "c", "d")
+    register_batches(instance, lake, corpora)
+    forget_batches(lake, "mine")
+    for name in ("b", "c", "d"):
+        (folder_of(corpora) / f"{name}.png").unlink()
+    assert register_batches(instance, lake, corpora) == partitions(instance) == ["mine-0000"]

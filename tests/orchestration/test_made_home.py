@@ -8,9 +8,14 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from assets.cached.mixture import build_mixtures
+from assets.filtered.kept import kept_images
+from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, SAMPLES
+from assets.lake.steps import read_manifests
 from assets.materialize import MAX_PREVIEW_BYTES
 from assets.reports.funnel import is_monotone
+from models.progress import silent
 from orchestration.definitions import build_definitions
 from orchestration.instance import dagster_home
 from orchestration.plan import plan
@@ -202,3 +207,33 @@ def test_a_stage_is_due_only_if_what_it_reads_turns_out_differently(tiny_run):
     states = {row.asset: row.state for row in rows}
     later = {"nft": "depends", "bench_report": "depends", "champion": "depends"}
     assert states == dict.fromkeys(states, "finished") | {"dpo": "due"} | later
+
+
+class ReadingLake(Lake):
+    """Notes the files that are read, and writes none."""
+
+    def read_bytes(self, path: str) -> bytes:
+        READ.add(path)
+        return super().read_bytes(path)
+
+    def write_bytes(self, path: str, data: bytes) -> None: ...
+
+
+READ: set[str] = set()
+
+
+@pytest.mark.parametrize("asset", ["captioned", "synthesized", "longtail", "train_cache"])
+def test_what_decides_which_samples_are_kept_is_a_declared_input(tiny_run, asset):
+    """What an asset reads without naming it can change, and the asset would count as finished."""
+    profile = load_profile(str(tiny_run.profile))
+    graph = build_definitions(profile, tiny_run.home).resolve_asset_graph()
+    lake = ReadingLake(str(tiny_run.home))
+    READ.clear()
+    if asset == "train_cache":
+        build_mixtures(lake, profile.mixtures, silent)
+    else:
+        kept_images(lake)
+    inputs = [key.path[-1] for key in graph.get(dg.AssetKey(asset)).parent_keys]
+    named = {path for name in inputs for made in read_manifests(tiny_run.lake, name) for path in made.files}
+    assert READ
+    assert READ - named == set()

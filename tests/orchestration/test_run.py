@@ -11,6 +11,7 @@ from tiny_run import REPOSITORY, emberline
 
 from assets.lake.lake import Lake
 from assets.lake.steps import MissingInputError, read_manifest
+from orchestration.instance import open_instance
 from orchestration.plan import Planned
 from orchestration.profile import load_profile
 from orchestration.reference import UNKNOWN_SECONDS, measured_seconds, reference_seconds
@@ -59,6 +60,24 @@ def test_a_home_that_is_held_is_said_to_be_by_the_command_line(holder, tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("Error: Another run works in")
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_of_the_ui_is_not_joined(tmp_path):
+    with open_instance(tmp_path / "home") as instance:
+        instance.create_run_for_job(a_job(), status=dg.DagsterRunStatus.STARTED)
+    with pytest.raises(BusyHomeError, match=r"Run \w{8}, started in the UI, works in .*home"):
+        run_tiny(tmp_path, parse_selection("filtered"))
+
+
+def a_job() -> dg.JobDefinition:
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job
+    def by_hand() -> None:
+        nothing()
+
+    return by_hand
 
 
 def run_tiny(tmp_path: Path, selection: dg.AssetSelection, **changes) -> str:

@@ -25,6 +25,7 @@ FOUND = {
         }
     ],
     "bench": {"blur": {"sft": FIGURES}, "text": {"sft": {"model_error": 0.75, "copy_error": 1.5}}},
+    "bench_editors": [{"editor": "sft", "model_error": 0.5, "copy_error": 1.0}],
     "registry": {
         "name": "emberline-edit",
         "champion": {"stage": "nft", "version": "5"},
