@@ -180,7 +180,7 @@ def _scored(
 
 def _notes(besides: tuple[Unjudged, Unjudged], run: Run) -> list[str]:
     notes = [*joined(besides).notes]
-    equal = equals(run.figures, run.measures[0], run.headline_view)
+    equal = equals(run.figures, run.measures[0], run.headline_view, run.models)
     if equal:
         sets = "; ".join(", ".join(models) for models in equal)
         notes.append(f"Equal in the first figure, and in the order in which they were given: {sets}.")
@@ -210,7 +210,7 @@ def _run(
 ) -> Run:
     figures, tasks = summarise(scores, measures, seed=settings.seed, bootstraps=settings.bootstraps)
     view = "official" if judge is not None else MEASURED
-    order = ranked(figures, measures[0], view)
+    order = ranked(figures, measures[0], view, [*outputs])
     return Run(
         title=suite.title,
         intro=f"{len(order)} model{'s' if len(order) > 1 else ''}, best first: {', '.join(order)}.",

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from benchmarks.protocols.protocol import Measure
 from benchmarks.suites.suite import Suite
 
 TABLES = "published_tables.json"
@@ -68,18 +69,11 @@ def published_references(suite: Suite) -> References:
     return References(table["source"], table["note"], tuple(references))
 
 
-def copying_references(scores: pl.DataFrame) -> References:
-    """Returns what handing the source back gives, from the demo's scores (`benchmarks.scoring.SCORES`)."""
-    first = scores.filter(pl.col("editor") == scores["editor"][0])
-    means = first.group_by("kind", maintain_order=True).agg(
-        pl.col("copy_error").mean(), pl.col("copy_psnr").mean()
-    )
-    figures = {
-        "model_error": float(means.select(pl.col("copy_error").mean()).item()),
-        "psnr": float(means.select(pl.col("copy_psnr").mean()).item()),
-    }
-    tasks = dict(means.select("kind", "copy_error").iter_rows())
-    row = Reference("Copying the source", figures, tasks)
+def copying_references(figures: pl.DataFrame, tasks: pl.DataFrame, headline: Measure) -> References:
+    """Returns what handing the source back gives, from what `summarise` made of it."""
+    values = dict(figures.select("measure", "value").iter_rows())
+    own = tasks.filter(pl.col("measure") == headline.name)
+    row = Reference(figures["model"][0], values, dict(own.select("task", "value").iter_rows()))
     return References("this run", "“Copying” hands the source back unedited; an edit should beat it.", (row,))
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ def write_report(folder: Path, run: Run, samples: SampleViews) -> Path:
 
 def report_figures(run: Run) -> dict[str, Any]:
     """Returns the numbers of a report for programs."""
-    protocol = run.suite.protocol
+    protocol, beside = run.suite.protocol, _comparable(run)
     return {
         "suite": run.suite.name,
         "title": run.title,
@@ -116,9 +116,9 @@ def report_figures(run: Run) -> dict[str, Any]:
         "figures": run.figures.to_dicts(),
         "tasks": run.tasks.to_dicts(),
         "references": {
-            "source": run.references.source,
-            "note": run.references.note,
-            "rows": [vars(row) for row in run.references.rows],
+            "source": beside.source,
+            "note": beside.note,
+            "rows": [vars(row) for row in beside.rows],
         },
         "failures": state_counts(run.scores),
         "settings": {name: dict(values) for name, values in run.settings.items()},
@@ -144,25 +144,27 @@ def state_counts(scores: pl.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
     return nested
 
 
-def ranked(figures: pl.DataFrame, measure: Measure, view: str) -> list[str]:
+def ranked(figures: pl.DataFrame, measure: Measure, view: str, models: Sequence[str]) -> list[str]:
     """Returns the models from best to worst by one figure; those without it last, of equal ones the earlier.
 
-    Figures are compared to nine decimals: what lies below is float noise.
+    Figures are compared to nine decimals: what lies below is float noise, and must not choose a champion.
     """
     rows = figures.filter((pl.col("measure") == measure.name) & (pl.col("view") == view))
     values = {row["model"]: row["value"] for row in rows.iter_rows(named=True)}
     sign = -1 if measure.higher_is_better else 1
-    missing = [model for model, value in values.items() if value is None]
-    found = [model for model in values if model not in missing]
+    missing = [model for model in models if values.get(model) is None]
+    found = [model for model in models if model not in missing]
     return [*sorted(found, key=lambda model: round(sign * values[model], 9)), *missing]
 
 
-def equals(figures: pl.DataFrame, measure: Measure, view: str) -> list[list[str]]:
+def equals(figures: pl.DataFrame, measure: Measure, view: str, models: Sequence[str]) -> list[list[str]]:
     """Returns the sets of models that `ranked` cannot tell apart, since their figures are equal."""
     rows = figures.filter((pl.col("measure") == measure.name) & (pl.col("view") == view))
+    values = {row["model"]: row["value"] for row in rows.drop_nulls("value").iter_rows(named=True)}
     alike: dict[float, list[str]] = {}
-    for row in rows.drop_nulls("value").iter_rows(named=True):
-        alike.setdefault(round(row["value"], 9), []).append(row["model"])
+    for model in models:
+        if model in values:
+            alike.setdefault(round(values[model], 9), []).append(model)
     return [models for models in alike.values() if len(models) > 1]
 
 
@@ -189,6 +191,7 @@ def _context(run: Run, samples: SampleViews) -> dict[str, Any]:
         "run": run,
         "files": [*FILES, REPLIES] if run.judge else FILES,
         "protocol": protocol if run.judge else None,
+        "beside": _comparable(run),
         "view_titles": VIEW_TITLES,
         "measures": [_measure_table(run, measure) for measure in run.measures if _has(run, measure)],
         "categories": _categories(run),
@@ -205,6 +208,13 @@ def _context(run: Run, samples: SampleViews) -> dict[str, Any]:
 
 def _has(run: Run, measure: Measure) -> bool:
     return measure.name in set(run.figures["measure"])
+
+
+def _comparable(run: Run) -> References:
+    """Returns the rows that hold a figure that the run has as well: others are of another scale."""
+    told = {measure.name for measure in run.measures if _has(run, measure)}
+    rows = tuple(row for row in run.references.rows if told & set(row.figures))
+    return replace(run.references, rows=rows) if rows else References("", "")
 
 
 def _measure_table(run: Run, measure: Measure) -> dict[str, Any]:
@@ -235,7 +245,7 @@ def _categories(run: Run) -> dict[str, Any]:
     table: dict[str, dict[str, Any]] = {}
     for row in rows.iter_rows(named=True):
         table.setdefault(row["task"], {})[row["model"]] = row
-    beside = [row for row in run.references.rows if row.tasks]
+    beside = [row for row in run.references.rows if row.tasks and measure.name in row.figures]
     values = {
         task: {model: row["value"] for model, row in models.items() if row["value"] is not None}
         for task, models in sorted(table.items())

@@ -1,8 +1,9 @@
 """The demo's benchmark from end to end: every editor over edits whose truth is known, scored and reported."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -10,18 +11,18 @@ from benchmarks.config import BenchConfig
 from benchmarks.demand import demand_of, write_demand
 from benchmarks.gallery import shelves, spread_over
 from benchmarks.references import copying_references
-from benchmarks.report import Run, write_report
+from benchmarks.report import Run, ranked, write_report
 from benchmarks.report_samples import SampleViews
 from benchmarks.runner import Editor, read_output, run_editor
-from benchmarks.scores import measured_rows, score_table
+from benchmarks.scores import MEASURED
 from benchmarks.scoring import (
     MEASURES,
     Codec,
     Evaluator,
-    editor_table,
-    errors_by_kind,
-    kind_table,
-    ranking,
+    copying_scores,
+    editor_figures,
+    kind_figures,
+    long_scores,
     score_outputs,
 )
 from benchmarks.sheet import contact_sheet
@@ -51,8 +52,7 @@ class Report:
     demand: Path
     champion: str
     challenger: str | None
-    editors: pl.DataFrame
-    kinds: pl.DataFrame
+    editors: Sequence[Mapping[str, Any]]
 
 
 def run_benchmark(
@@ -114,34 +114,35 @@ def _report(
     settings: Mapping[str, Mapping[str, object]],
     config: BenchConfig,
 ) -> Report:
-    kinds = kind_table(table)
-    editors = editor_table(kinds)
-    ranked = ranking(editors)
-    challenger = ranked[1] if len(ranked) > 1 else None
-    scores = long_scores(suite, table)
+    scores = long_scores(suite.items, table)
     figures, tasks = summarise(scores, MEASURES, seed=config.seed)
-    demand = demand_of(tasks, scores, MEASURES[0], ranked[0], pairs=DEMANDED_PAIRS)
+    copying = summarise(copying_scores(suite.items, table), MEASURES, seed=config.seed)
+    kinds = kind_figures(tasks, copying[1], [*outputs])
+    editors = editor_figures(figures, copying[0], kinds, [*outputs])
+    order = ranked(figures, MEASURES[0], MEASURED, [*outputs])
+    champion, challenger = order[0], order[1] if len(order) > 1 else None
+    demand = demand_of(tasks, scores, MEASURES[0], champion, pairs=DEMANDED_PAIRS)
     run = Run(
         title="Benchmark of the demo suite",
-        intro=f"{INTRO} Champion: {ranked[0]}. Challenger: {challenger or 'none'}.",
+        intro=f"{INTRO} Champion: {champion}. Challenger: {challenger or 'none'}.",
         suite=suite,
         models=[*outputs],
-        champion=ranked[0],
+        champion=champion,
         measures=MEASURES,
         scores=scores,
         figures=figures,
         tasks=tasks,
-        references=copying_references(table),
+        references=copying_references(*copying, MEASURES[0]),
         settings=settings,
         extra={
-            "champion": ranked[0],
+            "champion": champion,
             "challenger": challenger,
-            "editors": {row.pop("editor"): row for row in editors.to_dicts()},
-            "kinds": errors_by_kind(kinds),
+            "editors": {row["editor"]: row for row in editors},
+            "kinds": kinds,
             "demand": demand,
         },
     )
-    shown = _shown(table, ranked[0], config.shown_per_kind)
+    shown = _shown(table, champion, config.shown_per_kind)
     place = folder / "report"
     page = write_report(
         place,
@@ -153,7 +154,7 @@ def _report(
             scores=scores,
             thumbnails=Thumbnails(folder / "thumbnails"),
             replies=None,
-            shelf_list=shelves(scores, MEASURES[0], [ranked[0]]),
+            shelf_list=shelves(scores, MEASURES[0], [champion]),
             listed=[sample_id for ids in shown.values() for sample_id in ids],
         ),
     )
@@ -164,20 +165,10 @@ def _report(
         figures=place / "report.json",
         sheet=place / "sheet.jpg",
         demand=place / "demand.json",
-        champion=ranked[0],
+        champion=champion,
         challenger=challenger,
         editors=editors,
-        kinds=kinds,
     )
-
-
-def long_scores(suite: Suite, table: pl.DataFrame) -> pl.DataFrame:
-    """Returns the demo's scores as the table that all reports are made of (`benchmarks.scores.SCORES`)."""
-    rows = []
-    for (editor,), own in table.group_by("editor", maintain_order=True):
-        values = {row["sample_id"]: row for row in own.iter_rows(named=True)}
-        rows += measured_rows(str(editor), suite.items, values, MEASURES)
-    return score_table(rows)
 
 
 def _shown(table: pl.DataFrame, champion: str, count: int) -> dict[str, list[str]]:

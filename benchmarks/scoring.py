@@ -8,9 +8,11 @@ import polars as pl
 import torch
 
 from benchmarks.aggregate import RULES
+from benchmarks.measured import PSNR
 from benchmarks.protocols.protocol import Measure
+from benchmarks.scores import measured_rows, score_table
 from benchmarks.suites.item import BenchItem, known_truth
-from models.pair_metrics import PSNR_CAP, psnr
+from models.pair_metrics import psnr
 
 CODEC_BATCH = 64
 
@@ -27,12 +29,17 @@ SCORES = {
 }
 """One row a sample and editor. Errors are mean squared differences of whitened latents, PSNR is in dB."""
 
+ERROR = Measure("model_error", "Latent error", None, 0.0, RULES["strict"], decimals=4)
 MEASURES = (
-    Measure("model_error", "Latent error", None, 0.0, RULES["strict"], decimals=4),
-    Measure("psnr", "PSNR, dB", worst=0.0, best=PSNR_CAP, official=RULES["strict"], decimals=1),
+    ERROR,
+    PSNR,
     Measure("evaluator", "Evaluator, 0 to 1", worst=0.0, best=1.0, official=RULES["strict"], decimals=3),
 )
 """What is averaged and shown of SCORES. An error has no worst value, so a missing sample stays missing."""
+
+COPYING = "Copying the source"
+COPIED = {"copy_error": ERROR, "copy_psnr": PSNR}
+"""Columns of SCORES that hold what copying comes to, and by which measure."""
 
 Evaluator = Callable[[Sequence[np.ndarray], Sequence[str], Sequence[np.ndarray]], Sequence[float]]
 """Scores (sources, instructions, outputs), a higher figure for a better edit."""
@@ -98,50 +105,87 @@ def latent_errors(codec: Codec, first: Sequence[np.ndarray], second: Sequence[np
     return [float((one.double() - other.double()).square().mean()) for one, other in pairs]
 
 
-def kind_table(scores: pl.DataFrame) -> pl.DataFrame:
-    """Returns means over the samples of a kind, one row an editor and kind, in the order of `scores`."""
-    means = ("model_error", "copy_error", "psnr", "copy_psnr", "evaluator")
-    return (
-        scores.group_by("editor", "kind", "category", maintain_order=True)
-        .agg(pl.len().alias("samples"), *(pl.col(name).mean() for name in means))
-        .with_columns((pl.col("model_error") < pl.col("copy_error")).alias("beats_copying"))
-    )
+def long_scores(items: Sequence[BenchItem], table: pl.DataFrame) -> pl.DataFrame:
+    """Returns the demo's scores as the table that all reports are made of (`benchmarks.scores.SCORES`)."""
+    rows: list[dict[str, Any]] = []
+    for (editor,), own in table.group_by("editor", maintain_order=True):
+        values = {row["sample_id"]: row for row in own.iter_rows(named=True)}
+        rows += measured_rows(str(editor), items, values, MEASURES)
+    return score_table(rows)
 
 
-def editor_table(kinds: pl.DataFrame) -> pl.DataFrame:
-    """Returns means over kinds, so that a kind counts once however many samples it has; one row an editor.
+def copying_scores(items: Sequence[BenchItem], table: pl.DataFrame) -> pl.DataFrame:
+    """Returns the same table for what hands the source back, which is a model like any other: `COPYING`."""
+    first = table.filter(pl.col("editor") == table["editor"][0])
+    columns = {measure.name: column for column, measure in COPIED.items()}
+    values = {
+        row["sample_id"]: {name: row[column] for name, column in columns.items()}
+        for row in first.iter_rows(named=True)
+    }
+    return score_table(measured_rows(COPYING, items, values, list(COPIED.values())))
+
+
+def kind_figures(
+    tasks: pl.DataFrame, copying: pl.DataFrame, editors: Sequence[str]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Returns kind to editor to its figures, for JSON.
+
+    Args:
+        tasks: of the editors, from `benchmarks.summary.summarise`.
+        copying: the same of `COPYING`.
+        editors: in reading order.
+    """
+    found = {(row["model"], row["task"], row["measure"]): row for row in tasks.iter_rows(named=True)}
+    copied = {(row["task"], row["measure"]): row["value"] for row in copying.iter_rows(named=True)}
+    nested: dict[str, dict[str, dict[str, Any]]] = {}
+    for kind in tasks["task"].unique().sort():
+        nested[kind] = {}
+        for editor in editors:
+            values = {one.name: found.get((editor, kind, one.name), {}).get("value") for one in MEASURES}
+            copies = {column: copied[kind, one.name] for column, one in COPIED.items()}
+            nested[kind][editor] = {
+                "samples": found[editor, kind, ERROR.name]["samples"],
+                **values,
+                **copies,
+                "beats_copying": values[ERROR.name] < copies["copy_error"],
+            }
+    return nested
+
+
+def editor_figures(
+    figures: pl.DataFrame,
+    copying: pl.DataFrame,
+    kinds: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    editors: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Returns the headline of each editor: a kind counts once however many samples it has.
 
     `of_copying` is the mean error over the mean error of copying: 0.5 is half of it.
+
+    Args:
+        figures: of the editors, from `benchmarks.summary.summarise`.
+        copying: the same of `COPYING`.
+        kinds: from `kind_figures`.
+        editors: in reading order.
     """
-    means = ("model_error", "copy_error", "psnr", "copy_psnr", "evaluator")
-    return (
-        kinds.group_by("editor", maintain_order=True)
-        .agg(
-            pl.len().alias("kinds"),
-            pl.col("samples").sum(),
-            *(pl.col(name).mean() for name in means),
-            pl.col("beats_copying").mean().alias("share_beating_copying"),
+    found = {(row["model"], row["measure"]): row for row in figures.iter_rows(named=True)}
+    copied = {row["measure"]: row["value"] for row in copying.iter_rows(named=True)}
+    rows = []
+    for editor in editors:
+        error, copy_error = found[editor, ERROR.name], copied[ERROR.name]
+        won = sum(own[editor]["beats_copying"] for own in kinds.values())
+        rows.append(
+            {
+                "editor": editor,
+                "kinds": len(kinds),
+                "samples": error["samples"],
+                **{one.name: found.get((editor, one.name), {}).get("value") for one in MEASURES},
+                **{column: copied[one.name] for column, one in COPIED.items()},
+                "share_beating_copying": won / len(kinds),
+                "of_copying": error["value"] / copy_error if copy_error else None,
+            }
         )
-        .with_columns((pl.col("model_error") / pl.col("copy_error")).alias("of_copying"))
-    )
-
-
-def ranking(editors: pl.DataFrame) -> list[str]:
-    """Returns the editors, lowest mean error over kinds first; of equal ones the earlier in `editors`.
-
-    Errors are compared to nine decimals: what lies below is float noise, and must not choose a champion.
-    """
-    errors = {row["editor"]: round(row["model_error"], 9) for row in editors.iter_rows(named=True)}
-    return sorted(errors, key=lambda name: errors[name])
-
-
-def errors_by_kind(kinds: pl.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
-    """Returns kind to editor to its figures, for JSON."""
-    nested: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in kinds.iter_rows(named=True):
-        figures = {key: value for key, value in row.items() if key not in ("editor", "kind", "category")}
-        nested.setdefault(row["kind"], {})[row["editor"]] = figures
-    return nested
+    return rows
 
 
 def _latents(codec: Codec, pictures: Sequence[np.ndarray]) -> Iterator[torch.Tensor]:

@@ -15,8 +15,12 @@ BLOCKS = 8
 
 def psnr(first: np.ndarray, second: np.ndarray) -> float:
     """Returns the peak signal-to-noise ratio of (H, W, 3) uint8 pictures in dB, at most 100."""
-    error = float(np.mean((first.astype(np.float64) - second) ** 2))
-    return min(PSNR_CAP, 10 * float(np.log10(255**2 / error))) if error > 0 else PSNR_CAP
+    return psnr_of_mse(float(np.mean((first.astype(np.float64) - second) ** 2)))
+
+
+def psnr_of_mse(mse: float) -> float:
+    """Returns the peak signal-to-noise ratio in dB, at most 100, of a mean squared difference of levels."""
+    return min(PSNR_CAP, 10 * float(np.log10(255**2 / mse))) if mse > 0 else PSNR_CAP
 
 
 def ssim(first: np.ndarray, second: np.ndarray) -> float:

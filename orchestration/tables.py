@@ -1,7 +1,6 @@
 """What `status` and `explain` print for people."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 from rich.console import Console
@@ -21,7 +20,7 @@ def print_status(found: Mapping[str, Any], console: Console) -> None:
     _mapping("coverage of instructions", found["coverage"], ("before", "after"), console)
     _stages(found["stages"], console)
     _line("evaluator", found["evaluator"], console)
-    _bench(found["bench"], console)
+    _bench(found["bench"], found["bench_editors"], console)
     _registry(found["registry"], console)
     if found["disk_bytes"] is not None:
         console.print(f"{found['home']}: {found['disk_bytes'] / 2**20:.0f} MiB")
@@ -63,8 +62,12 @@ def _funnel(rows: Sequence[Mapping[str, Any]] | None, console: Console) -> None:
     console.print(table)
 
 
-def _bench(kinds: Mapping[str, Mapping[str, Mapping[str, Any]]] | None, console: Console) -> None:
-    if kinds is None:
+def _bench(
+    kinds: Mapping[str, Mapping[str, Mapping[str, Any]]] | None,
+    means: Sequence[Mapping[str, Any]] | None,
+    console: Console,
+) -> None:
+    if kinds is None or means is None:
         console.print("benchmark: not made yet")
         return
     made = next(iter(kinds.values()))
@@ -76,9 +79,9 @@ def _bench(kinds: Mapping[str, Mapping[str, Mapping[str, Any]]] | None, console:
         errors = [f"{figures[editor]['model_error']:.3f}" for editor in editors]
         table.add_row(kind, f"{figures[editors[0]]['copy_error']:.3f}", *errors)
     table.add_section()
-    copying = fmean(figures[editors[0]]["copy_error"] for figures in kinds.values())
-    means = [fmean(figures[editor]["model_error"] for figures in kinds.values()) for editor in editors]
-    table.add_row("mean over kinds", f"{copying:.3f}", *(f"{mean:.3f}" for mean in means))
+    by_editor = {row["editor"]: row for row in means}
+    errors = [f"{by_editor[editor]['model_error']:.3f}" for editor in editors]
+    table.add_row("mean over kinds", f"{by_editor[editors[0]]['copy_error']:.3f}", *errors)
     console.print(table)
 
 

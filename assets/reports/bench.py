@@ -68,7 +68,7 @@ def run_bench(
     facts = {
         "champion": report.champion,
         "challenger": report.challenger,
-        "editors": report.editors.to_dicts(),
+        "editors": [dict(row) for row in report.editors],
         "kinds": figures["kinds"],
         "demand": figures["demand"]["demand"],
         "page": str(report.page),

@@ -36,6 +36,7 @@ def status(lake: Lake) -> dict[str, Any]:
         "evaluator": _evaluator(lake),
         "stages": [_stage(manifest) for manifest in stages if manifest is not None] or None,
         "bench": _fact(lake, "bench_report", "kinds"),
+        "bench_editors": _fact(lake, "bench_report", "editors"),
         "registry": _registry(lake),
         "disk_bytes": _disk_bytes(Path(lake.root)) if lake.is_local else None,
     }

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from models.pair_metrics import PSNR_CAP, SSIM_RADIUS, ssim_map
+from models.pair_metrics import SSIM_RADIUS, psnr_of_mse, ssim_map
 
 LEAST_SHARE = 0.02
 """Of a picture that must lie outside the edit: a thinner frame says nothing about the picture."""
@@ -40,9 +40,8 @@ def preservation(source: np.ndarray, output: np.ndarray, outside: np.ndarray) ->
         return None
     squared = np.square(source[outside].astype(np.float64) - output[outside])
     mse = float(squared.mean())
-    psnr = min(PSNR_CAP, 10 * float(np.log10(255**2 / mse))) if mse > 0 else PSNR_CAP
     # A window of SSIM that reaches into the edit is not of the rest; where nothing else is left, it counts.
     window = np.ones((2 * SSIM_RADIUS + 1,) * 2, np.uint8)
     inner = cv2.erode(outside.astype(np.uint8), window, borderValue=0).astype(bool)
     similarity = ssim_map(source, output)[inner if inner.any() else outside]
-    return Preservation(mse, psnr, float(similarity.mean()), share)
+    return Preservation(mse, psnr_of_mse(mse), float(similarity.mean()), share)

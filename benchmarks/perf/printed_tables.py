@@ -23,8 +23,6 @@ REASONS = {
 }
 """Rows whose printed overall is not the mean of their printed categories, and why."""
 
-MEAN_OF_CATEGORIES = Rule(sample_digits=None, task_digits=None, overall="macro", overall_digits=None)
-
 
 class Row(NamedTuple):
     """One printed row. `agrees` allows for the digits that were printed."""
@@ -49,7 +47,7 @@ def report_rows(tables: Mapping[str, Any]) -> list[Row]:
         for cells in tables[key]["rows"]:
             row = dict(zip(header, cells, strict=True))
             name, printed = str(row.pop("Model")), float(row.pop("Overall"))
-            found = _overall(row, MEAN_OF_CATEGORIES)
+            found = _overall(row, RULES["strict"])
             agrees = abs(found - printed) <= TOLERANCE + 1e-9
             rows.append(Row(title, name, printed, found, agrees, REASONS.get((key, name), "")))
     return rows

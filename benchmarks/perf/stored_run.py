@@ -14,6 +14,7 @@ from benchmarks.judged import Session, judge_outputs
 from benchmarks.judges.judge import Answer, Request
 from benchmarks.judges.replies import Replies
 from benchmarks.parsing.reading import State
+from benchmarks.perf.parser_cases import LABELS
 from benchmarks.suites.catalogue import load_suite
 from benchmarks.suites.outputs import find_outputs
 from benchmarks.thumbnails import Thumbnails
@@ -22,7 +23,6 @@ from models.progress import silent
 from models.seeding import numpy_generator
 
 TASKS = 15
-LABELS = ("Prompt Compliance", "Visual Naturalness", "Physical & Detail Coherence")
 PROMPT = (
     "Judge the edit.\nExample Response Format:\nBrief reasoning: A short explanation.\n"
     + "\n".join(f"{label}: A number from 1 to 5." for label in LABELS)

@@ -5,16 +5,20 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 from toy_suite import BlendEditor, codec, items, picture
 
+from benchmarks.report import ranked
+from benchmarks.scores import MEASURED
 from benchmarks.scoring import (
+    MEASURES,
     SCORES,
-    editor_table,
-    errors_by_kind,
-    kind_table,
+    copying_scores,
+    editor_figures,
+    kind_figures,
     latent_errors,
-    ranking,
+    long_scores,
     score_outputs,
 )
-from benchmarks.suites.item import checked_suite
+from benchmarks.suites.item import BenchItem, checked_suite, picture_of_pixels
+from benchmarks.summary import summarise
 from models.pair_metrics import psnr
 
 
@@ -93,42 +97,59 @@ def rows(*figures: tuple[str, str, float, float]) -> pl.DataFrame:
     )
 
 
+def compared(table: pl.DataFrame) -> tuple[dict, dict, list[str]]:
+    """Returns figures by kind and by editor, and the editors, best first."""
+    suite = [
+        BenchItem(name, kind, "c", "x", (picture_of_pixels("s", picture(name)),))
+        for name, kind in table.select("sample_id", "kind").unique(maintain_order=True).iter_rows()
+    ]
+    editors = table["editor"].unique(maintain_order=True).to_list()
+    figures, tasks = summarise(long_scores(suite, table), MEASURES, seed=0, bootstraps=2)
+    copying = summarise(copying_scores(suite, table), MEASURES, seed=0, bootstraps=2)
+    kinds = kind_figures(tasks, copying[1], editors)
+    told = editor_figures(figures, copying[0], kinds, editors)
+    return kinds, {row["editor"]: row for row in told}, ranked(figures, MEASURES[0], MEASURED, editors)
+
+
 def test_a_kind_counts_once_however_many_samples_it_has():
-    table = editor_table(kind_table(rows(("e", "a", 1.0, 2.0), ("e", "a", 2.0, 2.0), ("e", "b", 0.1, 1.0))))
-    found = table.row(0, named=True)
+    _, editors, _ = compared(rows(("e", "a", 1.0, 2.0), ("e", "a", 2.0, 2.0), ("e", "b", 0.1, 1.0)))
+    found = editors["e"]
     assert found["model_error"] == pytest.approx((1.5 + 0.1) / 2)
     assert found["copy_error"] == pytest.approx((2.0 + 1.0) / 2)
     assert found["of_copying"] == pytest.approx(0.8 / 1.5)
-    assert (found["kinds"], found["samples"]) == (2, 3)
+    assert (found["kinds"], found["samples"], found["evaluator"]) == (2, 3, None)
 
 
 def test_the_share_of_kinds_counts_means_of_kinds():
-    table = editor_table(
-        kind_table(
-            rows(("e", "a", 3.0, 2.0), ("e", "a", 0.5, 2.0), ("e", "b", 1.0, 1.0), ("e", "c", 0.0, 1.0))
-        )
+    kinds, editors, _ = compared(
+        rows(("e", "a", 3.0, 2.0), ("e", "a", 0.5, 2.0), ("e", "b", 1.0, 1.0), ("e", "c", 0.0, 1.0))
     )
-    assert table["share_beating_copying"].to_list() == [pytest.approx(2 / 3)]  # b only equals copying
+    assert editors["e"]["share_beating_copying"] == pytest.approx(2 / 3)  # b only equals copying
+    assert [kinds[kind]["e"]["beats_copying"] for kind in "abc"] == [True, False, True]
 
 
 def test_the_champion_has_the_lowest_mean_error_and_a_tie_goes_to_the_earlier():
-    def ranked(*errors: tuple[str, float]) -> list[str]:
-        return ranking(editor_table(kind_table(rows(*((name, "a", error, 1.0) for name, error in errors)))))
+    def best_first(*errors: tuple[str, float]) -> list[str]:
+        tables = [rows((name, "a", error, 1.0)) for name, error in errors]
+        return compared(pl.concat(tables))[2]
 
-    assert ranked(("pretrain", 0.3), ("sft", 0.1), ("nft", 0.2)) == ["sft", "nft", "pretrain"]
-    assert ranked(("sft", 0.1 + 1e-12), ("nft", 0.1)) == ["sft", "nft"]
+    assert best_first(("pretrain", 0.3), ("sft", 0.1), ("nft", 0.2)) == ["sft", "nft", "pretrain"]
+    assert best_first(("sft", 0.1 + 1e-12), ("nft", 0.1)) == ["sft", "nft"]
 
 
 def test_every_kind_shows_model_and_copy_error_of_every_editor():
-    table = kind_table(pl.concat([scored(0.5, "sft"), scored(1.0, "nft")]))
-    nested = errors_by_kind(table)
+    table = pl.concat([scored(0.5, "sft"), scored(1.0, "nft")])
+    nested, _, _ = compared(table)
     assert sorted(nested) == ["darken", "invert", "mirror"]
-    for figures in nested.values():
+    for kind, figures in nested.items():
         assert list(figures) == ["sft", "nft"]
         assert (
             0 == figures["nft"]["model_error"] < figures["sft"]["model_error"] < figures["sft"]["copy_error"]
         )
         assert figures["nft"]["samples"] == 4
+        own = table.filter((pl.col("editor") == "sft") & (pl.col("kind") == kind))
+        for name in ("model_error", "copy_error", "psnr", "copy_psnr"):
+            assert figures["sft"][name] == pytest.approx(own[name].mean())
 
 
 def test_an_output_of_another_size_than_its_truth_is_refused():

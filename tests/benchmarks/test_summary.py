@@ -16,7 +16,7 @@ from benchmarks.gallery import disputed, sample_values, shelves
 from benchmarks.parsing.reading import Reading, State
 from benchmarks.protocols.protocol import Measure
 from benchmarks.references import published_references, published_tables
-from benchmarks.report import failures, ranked, state_counts
+from benchmarks.report import equals, failures, ranked, state_counts
 from benchmarks.scores import MEASURED, measured_rows, score_row, score_table
 from benchmarks.suites.suite import Suite
 from benchmarks.summary import FIGURES, TASKS, sample_means, summarise
@@ -162,9 +162,17 @@ def test_failures_and_states_are_counted_per_model_and_view():
 def test_models_are_ranked_by_the_headline_and_those_without_one_come_last():
     figures, _ = summarise(SCORES, [MEASURE], seed=0)
     none = pl.DataFrame([{**figures.to_dicts()[0], "model": "none", "value": None}], schema=FIGURES)
-    assert ranked(pl.concat([none, figures]), MEASURE, "official") == ["b", "a", "none"]
+    models = ["none", "a", "b"]
+    assert ranked(pl.concat([none, figures]), MEASURE, "official", models) == ["b", "a", "none"]
     lower = Measure("score", "x", None, 0, RULES["strict"])
-    assert ranked(figures, lower, "official") == ["a", "b"]
+    assert ranked(figures, lower, "official", ["a", "b"]) == ["a", "b"]
+
+
+def test_of_equal_models_the_one_that_was_given_first_leads():
+    figures, _ = summarise(SCORES, [MEASURE], seed=0)
+    tied = figures.with_columns(value=pl.lit(1.5) + pl.int_range(pl.len()) * 1e-12)
+    assert ranked(tied, MEASURE, "official", ["b", "a"]) == ["b", "a"]
+    assert equals(tied, MEASURE, "official", ["b", "a"]) == [["b", "a"]]
 
 
 def test_weak_categories_are_demanded_in_proportion_to_what_they_lack():
