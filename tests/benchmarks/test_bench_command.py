@@ -231,6 +231,16 @@ def test_without_a_judge_presence_and_nearness_to_a_truth_are_measured(tmp_path)
     assert figure(figures, measure="present")["coverage"] == pytest.approx(2 / 3)
 
 
+def test_published_scores_stand_beside_no_figure_of_another_scale(arguments, tmp_path):
+    run(*arguments, "--out", tmp_path / "run")
+    figures = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert figures["judge"] is None
+    assert figures["references"] == {"source": "", "note": "", "rows": []}
+    page = (tmp_path / "run" / "index.html").read_text(encoding="utf-8")
+    for words in ("FireRed-Image-Edit", "Grey rows", "✓", "✗"):
+        assert words not in page
+
+
 def test_our_rubric_is_named_as_ours(tmp_path):
     write_plain(tmp_path / "suite", [item("1")])
     outputs(tmp_path / "mine", [item("1")])
