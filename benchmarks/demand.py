@@ -29,7 +29,8 @@ def demand_of(
         model: whose weaknesses count.
         pairs: in all.
     """
-    view = MEASURED if MEASURED in set(scores["view"]) else "strict"
+    own = scores.filter(pl.col("measure") == measure.name)
+    view = MEASURED if MEASURED in set(own["view"]) else "strict"
     rows = tasks.filter(
         (pl.col("model") == model)
         & (pl.col("measure") == measure.name)

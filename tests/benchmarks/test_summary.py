@@ -186,6 +186,15 @@ def test_weak_categories_are_demanded_in_proportion_to_what_they_lack():
     assert sum(found["demand"].values()) == 100
 
 
+def test_what_is_measured_beside_a_judge_does_not_empty_the_demand():
+    values = {"add": 5, "text": 2}
+    judged = table(*(("m", task, task, "strict", 0, (score,) * 3) for task, score in values.items()))
+    beside = measured_rows("m", [item("add"), item("text")], {"add": {"error": 0.1}}, [ERROR])
+    scores = pl.concat([judged, score_table(beside)])
+    _, tasks = summarise(scores, [MEASURE, ERROR], seed=0)
+    assert demand_of(tasks, scores, MEASURE, "m", pairs=10)["demand"] == {"c-text": 10}
+
+
 def test_where_everything_is_equal_or_nothing_is_scored_nothing_is_demanded():
     equal = table(*(("m", str(n), f"t{n}", "strict", 0, (3, 3, 3)) for n in range(4)))
     _, tasks = summarise(equal, [MEASURE], seed=0)
