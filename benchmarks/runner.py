@@ -1,5 +1,6 @@
 """Any editor over a suite: one PNG a sample under its official name, seeded, and nothing made twice."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from benchmarks.suites.item import BenchItem, SuiteError
+from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, SuiteError
 from benchmarks.suites.outputs import Outputs
 from models.pixels import decode, encode_png, read_header
 from models.progress import Progress
@@ -46,7 +47,10 @@ def run_editor(
     progress: Progress,
     shard: tuple[int, int] = WHOLE,
 ) -> Outputs:
-    """Returns the outputs that there are now, making only those that are missing.
+    """Returns the outputs that there are now, making those that are missing or of another input.
+
+    Beside each output lies a digest of its instruction and sources: where they have changed, as for another
+    language of the suite, it is made again.
 
     Batches are cut from the whole suite, never from what is missing, so a killed run continues with the same
     batches and ends with the same bytes. An output that an editor failed to make is a problem of that sample,
@@ -66,15 +70,15 @@ def run_editor(
     _claim(folder, {**editor.settings, "batch": batch})
     number, shards = shard
     parts = [part for place, part in enumerate(_batches(items, batch)) if place % shards == number]
-    total = sum(map(len, parts))
-    done = 0
+    total, done = sum(map(len, parts)), 0
+    inputs = {item.sample_id: _input_digest(item) for item in items}
     for part in parts:
         progress(f"edit with {folder.name}", done, total)
-        if not all(output_path(folder, item).exists() for item in part):
-            _make(part, editor, folder)
+        if not all(_is_made(folder, item, inputs) for item in part):
+            _make(part, editor, folder, inputs)
         done += len(part)
     progress(f"edit with {folder.name}", done, total)
-    return _collected(items, folder)
+    return _collected(items, folder, inputs)
 
 
 def output_path(folder: Path, item: BenchItem) -> Path:
@@ -87,32 +91,59 @@ def read_output(path: Path) -> np.ndarray:
     return decode(path.read_bytes())
 
 
-def _make(part: Sequence[BenchItem], editor: Editor, folder: Path) -> None:
+def _make(part: Sequence[BenchItem], editor: Editor, folder: Path, inputs: Mapping[str, str]) -> None:
     try:
         outputs = editor.edit(part)
     except EditFailedError as error:
         if len(part) > 1:  # which one it was is found one by one
             for item in part:
-                _make([item], editor, folder)
+                _make([item], editor, folder, inputs)
             return
-        _write(_failure_path(folder, part[0]), str(error).encode())
+        _write(_failure_path(folder, part[0]), str(error).encode("utf-8", "replace"))
         return
     for item, output in zip(part, outputs, strict=True):
+        # Without its digest an output counts as unmade, so a kill in between leaves none under a wrong one.
+        _input_path(folder, item).unlink(missing_ok=True)
         _write(output_path(folder, item), encode_png(output))
+        _write(_input_path(folder, item), inputs[item.sample_id].encode())
         _failure_path(folder, item).unlink(missing_ok=True)
 
 
-def _collected(items: Sequence[BenchItem], folder: Path) -> Outputs:
+def _collected(items: Sequence[BenchItem], folder: Path, inputs: Mapping[str, str]) -> Outputs:
     paths, problems = {}, {}
     for item in items:
-        path, failure = output_path(folder, item), _failure_path(folder, item)
-        if path.exists():
-            paths[item.sample_id] = path
+        failure = _failure_path(folder, item)
+        if _is_made(folder, item, inputs):
+            paths[item.sample_id] = output_path(folder, item)
         elif failure.exists():
             problems[item.sample_id] = f"the editor failed: {failure.read_text(encoding='utf-8')}"
         else:
             problems[item.sample_id] = "not made yet; another shard makes it"
     return Outputs(paths, problems, [])
+
+
+def _is_made(folder: Path, item: BenchItem, inputs: Mapping[str, str]) -> bool:
+    record = _input_path(folder, item)
+    if not (output_path(folder, item).exists() and record.exists()):
+        return False
+    return record.read_text(encoding="utf-8") == inputs[item.sample_id]
+
+
+def _input_digest(item: BenchItem) -> str:
+    """Returns a digest of what an editor gets of an item: id, which seeds noise, words, sources."""
+    told = json.dumps([item.sample_id, item.instruction, [_source_digest(one) for one in item.sources]])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _source_digest(picture: Picture) -> str | None:
+    try:
+        return hashlib.sha256(picture.read()).hexdigest()
+    except MissingPictureError:
+        return None
+
+
+def _input_path(folder: Path, item: BenchItem) -> Path:
+    return output_path(folder, item).with_suffix(".input.txt")
 
 
 def _failure_path(folder: Path, item: BenchItem) -> Path:

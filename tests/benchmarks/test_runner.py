@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toy_suite import BlendEditor, items
+from toy_suite import BlendEditor, items, picture
 
 from benchmarks.editors.pipeline import PipelineEditor
 from benchmarks.runner import EditFailedError, read_output, run_editor
-from benchmarks.suites.item import checked_suite
+from benchmarks.suites.item import checked_suite, picture_of_pixels
 from models.seeding import torch_generator
 
 
@@ -65,6 +65,36 @@ def test_other_settings_make_everything_again(tmp_path, share, batch):
     other = BlendEditor(share)
     run(tmp_path / "half", other, batch=batch)
     assert sum(map(len, other.batches)) == len(items())
+
+
+def test_what_was_made_for_other_words_or_another_source_is_made_again(tmp_path):
+    suite = checked_suite(items())
+    run(tmp_path / "half", BlendEditor(0.5), suite)
+    changed = [
+        replace(suite[0], instruction="调暗。"),
+        replace(suite[1], sources=(picture_of_pixels("s", picture("another")),)),
+        *suite[2:],
+    ]
+    again = BlendEditor(0.5)
+    found = run(tmp_path / "half", again, changed, batch=1)  # batch is a setting: all are made again
+    assert sum(map(len, again.batches)) == len(suite)
+    third = BlendEditor(0.5)
+    run(tmp_path / "half", third, suite, batch=1)
+    assert third.batches == [[suite[0].sample_id], [suite[1].sample_id]]
+    assert not found.problems
+
+
+def test_an_output_of_other_words_that_fails_now_is_no_output(tmp_path):
+    class Failing(BlendEditor):
+        def edit(self, items):
+            raise EditFailedError("none today")
+
+    suite = checked_suite(items())
+    run(tmp_path / "half", BlendEditor(0.5), suite)
+    changed = [replace(suite[0], instruction="调暗。"), *suite[1:]]
+    found = run(tmp_path / "half", Failing(0.5), changed)
+    assert "none today" in found.problems[suite[0].sample_id]
+    assert suite[0].sample_id not in found.paths
 
 
 def test_a_batch_holds_equal_shapes_only(tmp_path):
