@@ -45,13 +45,16 @@ def load_gedit(
     Raises:
         SuiteError: the files are not those of the benchmark.
     """
-    items, problems = [], []
-    for number, (row, picture) in enumerate(_rows(data, images)):
+    items: list[BenchItem] = []
+    problems: list[str] = []
+    for number, (row, picture) in enumerate(_rows(data, images, problems)):
         try:
             if not isinstance(row, dict) or row.get("instruction_language") not in LANGUAGES.values():
                 raise SuiteError(f"row {number}: instruction_language must be en or cn.")
             if row["instruction_language"] != LANGUAGES[lang]:
                 continue
+            if isinstance(picture, SuiteError):
+                raise picture
             if subset == "full" or row.get(INTERSECTION) is True:
                 items.append(_item(row, picture, f"row {number}", lang))
         except SuiteError as error:
@@ -95,9 +98,10 @@ def _prompts(data: Path) -> dict[str, str]:
     )
 
 
-def _rows(data: Path, images: Path) -> Iterator[tuple[Any, Picture]]:
+def _rows(data: Path, images: Path, problems: list[str]) -> Iterator[tuple[Any, Picture | SuiteError]]:
+    """Yields each row with its picture, or with why it has none; a line that is no row is a problem."""
     if (data / EXPORT).exists():
-        yield from _exported(data / EXPORT, images)
+        yield from _exported(data / EXPORT, images, problems)
         return
     parquet = [path for path in sorted(data.rglob("*.parquet")) if not path.name.startswith(".")]
     arrow = [path for path in sorted(data.rglob("*.arrow")) if not path.name.startswith("cache-")]
@@ -111,12 +115,18 @@ def _rows(data: Path, images: Path) -> Iterator[tuple[Any, Picture]]:
         yield from _arrow_rows(path)
 
 
-def _exported(path: Path, images: Path) -> Iterator[tuple[Any, Picture]]:
-    for number, row in read_json_lines(path):
+def _exported(path: Path, images: Path, problems: list[str]) -> Iterator[tuple[Any, Picture | SuiteError]]:
+    for number, row in read_json_lines(path, problems):
         name = row.get(PICTURE) or row.get("file_name") if isinstance(row, dict) else None
         if not isinstance(name, str):
-            raise SuiteError(f"{path}:{number} names no picture as {PICTURE} or file_name.")
-        yield row, picture_below(images, name)
+            yield row, SuiteError(f"{path.name}:{number} names no picture as {PICTURE} or file_name.")
+            continue
+        try:
+            picture = picture_below(images, name)
+        except SuiteError as error:
+            yield row, error
+        else:
+            yield row, picture
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[Any, Picture]]:

@@ -40,8 +40,9 @@ def load_plain(data: Path, images: Path, lang: str) -> Suite:
     Raises:
         SuiteError: no item is in this language, or the file is not as above.
     """
-    items, problems = [], []
-    for number, row in read_json_lines(data / LIST):
+    items: list[BenchItem] = []
+    problems: list[str] = []
+    for number, row in read_json_lines(data / LIST, problems):
         where = f"{LIST}:{number}"
         try:
             if not isinstance(row, dict) or row.get("lang", lang) == lang:
@@ -84,9 +85,13 @@ def _row(folder: Path, item: BenchItem) -> Mapping[str, Any]:
         "lang": item.lang,
         "sources": [stored(f"source{number}", picture) for number, picture in enumerate(item.sources)],
     }
-    if item.truth is not None:
-        row["truth"] = stored("truth", item.truth)
-    return row
+    pictures = {"truth": item.truth, "mask": item.mask}
+    texts = {"cluster": item.cluster, "expected_text": item.expected_text, "output": item.output}
+    return {
+        **row,
+        **{name: stored(name, picture) for name, picture in pictures.items() if picture is not None},
+        **{name: text for name, text in texts.items() if text is not None},
+    }
 
 
 def _item(row: Any, where: str, images: Path, lang: str) -> BenchItem:

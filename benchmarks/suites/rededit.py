@@ -30,8 +30,9 @@ def load_rededit(data: Path, images: Path, lang: str) -> Suite:
     Raises:
         SuiteError: the files are not those of the benchmark.
     """
-    items, problems = [], []
-    for number, row in read_json_lines(data / LIST):
+    items: list[BenchItem] = []
+    problems: list[str] = []
+    for number, row in read_json_lines(data / LIST, problems):
         where = f"{LIST}:{number}"
         try:
             items.append(_item(row, where, images, lang))

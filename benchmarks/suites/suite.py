@@ -1,5 +1,6 @@
 """A benchmark ready to be run: its items, how they are judged, and what of its files could not be used."""
 
+import codecs
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -81,33 +82,45 @@ def read_json(path: Path) -> Any:
         SuiteError: no such file, too large, or not JSON; the message says where.
     """
     try:
+        return json.loads(_bytes_of(path).decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # also UnicodeDecodeError
+        raise SuiteError(f"{path} is not JSON: {error}.") from error
+
+
+def read_json_lines(path: Path, problems: list[str]) -> Iterator[tuple[int, Any]]:
+    """Yields (line number, value) of a file with one JSON value a line; empty lines are left out.
+
+    Only the newline ends a line: U+2028 and its like may stand in a text of JSON as they are.
+
+    Args:
+        path: of the file.
+        problems: gets a sentence for each line that is not JSON; the others are yielded all the same.
+
+    Raises:
+        SuiteError: there is no such file, or it is larger than any list.
+    """
+    lines = _bytes_of(path).removeprefix(codecs.BOM_UTF8).split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                value = json.loads(line.decode())
+            except UnicodeDecodeError as error:
+                problems.append(f"{path.name}:{number} cannot be read as UTF-8: {error}.")
+            except (ValueError, RecursionError) as error:
+                problems.append(f"{path.name}:{number} is not JSON: {error}.")
+            else:
+                yield number, value
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise SuiteError(f"{path} has over {MAX_JSON_BYTES:,} bytes, which no benchmark's list has.")
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return path.read_bytes()
     except OSError as error:
         raise SuiteError(
             f"{path} cannot be read: {error.strerror}. Point --data at the benchmark."
         ) from error
-    except ValueError as error:  # also UnicodeDecodeError
-        raise SuiteError(f"{path} is not JSON: {error}.") from error
-
-
-def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yields (line number, value) of a file with one JSON value a line; empty lines are left out.
-
-    Raises:
-        SuiteError: no such file, or a line that is not JSON.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SuiteError(f"{path} cannot be read: {error}. Point --data at the benchmark.") from error
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except ValueError as error:
-                raise SuiteError(f"{path}:{number} is not JSON: {error}.") from error
 
 
 def read_prompts(path: Path) -> Mapping[str, str] | None:

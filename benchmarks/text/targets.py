@@ -58,7 +58,10 @@ def read_targets(path: Path) -> list[TextTarget]:
     Raises:
         SuiteError: it can't be read, a row is not as it should be, or an id is there twice.
     """
-    rows = [_target(row, f"{path}:{number}") for number, row in read_json_lines(path)]
+    problems: list[str] = []
+    rows = [_target(row, f"{path}:{number}") for number, row in read_json_lines(path, problems)]
+    if problems:  # a target that is left out in silence would be scored as if it were not curated
+        raise SuiteError(f"{path}: {problems[0]}")
     twice = [name for name, count in Counter(row.id for row in rows).items() if count > 1]
     if twice:
         raise SuiteError(f"{path}: {twice[0]!r} has more than one row. Keep the one that is right.")

@@ -1,6 +1,7 @@
 """Loaders against small files of our own that look like the official ones, and against broken ones."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from toy_suite import items, picture
 
 from benchmarks.suites import suite as suite_module
 from benchmarks.suites.catalogue import SUITES, load_suite
-from benchmarks.suites.item import BenchItem, MissingPictureError, SuiteError
+from benchmarks.suites.item import BenchItem, MissingPictureError, SuiteError, picture_of_pixels
 from benchmarks.suites.plain import write_plain
 from benchmarks.suites.suite import picture_below, read_json
 from models.pixels import encode_png
@@ -122,11 +123,47 @@ def test_files_that_are_not_gedit_bench_say_what_is_missing(tmp_path, break_it, 
         load("gedit", tmp_path)
 
 
-def test_an_export_needs_the_names_of_its_pictures(tmp_path):
-    gedit(tmp_path, "export")
-    (tmp_path / "metadata.jsonl").write_text('{"key": "a"}\n')
-    with pytest.raises(SuiteError, match=r"metadata\.jsonl:1 names no picture"):
-        load("gedit", tmp_path)
+def test_rows_of_an_export_without_a_picture_are_named_and_the_rest_is_kept(tmp_path):
+    path = gedit(tmp_path, "export") / "metadata.jsonl"
+    first, *rest = path.read_text().splitlines()
+    nameless = {name: value for name, value in json.loads(first).items() if name != "file_name"}
+    outside = {**nameless, "file_name": "../../x.png"}
+    path.write_text("\n".join([json.dumps(nameless), json.dumps(outside), *rest]))
+    suite = load("gedit", tmp_path)
+    assert len(suite.items) == 3
+    assert [problem.partition(": ")[2][:24] for problem in suite.problems] == [
+        "metadata.jsonl:1 names n", "'../../x.png' leads out ",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"id": ', b"\xff\xfe", b"[" * 100_000, b"null", b'"text"', b'{"id": "1"}'],
+    ids=["cut", "no text", "nested", "null", "text", "incomplete"],
+)
+def test_a_line_that_is_no_row_costs_its_own_row_alone(tmp_path, line):
+    for name, make, file in (
+        ("rededit", rededit, "redbench.jsonl"),
+        ("gedit", lambda folder: gedit(folder, "export"), "metadata.jsonl"),
+    ):
+        path = make(tmp_path / name) / file
+        whole = load(name, tmp_path / name)
+        lines = path.read_bytes().strip().split(b"\n")
+        path.write_bytes(b"\n".join([lines[0], line, *lines[1:]]))
+        suite = load(name, tmp_path / name)
+        assert [item.sample_id for item in suite.items] == [item.sample_id for item in whole.items]
+        assert len(suite.problems) == 1
+
+
+def test_signs_that_end_a_line_of_text_end_no_line_of_json(tmp_path):
+    path = rededit(tmp_path) / "redbench.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row, sign in zip(rows, "\u2028\u2029\x85", strict=False):
+        row["a_to_b_instructions_eng"] = f"Write{sign} this"
+    path.write_text("\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+    suite = load("rededit", tmp_path)
+    assert (len(suite.items), suite.problems) == (6, ())
+    assert "Write\u2028 this" in {item.instruction for item in suite.items}
 
 
 def test_rededit_rows_that_cannot_be_used_are_told_one_by_one(tmp_path):
@@ -339,11 +376,27 @@ def test_a_suite_of_ones_own_keeps_what_is_known_of_each_item(tmp_path):
 
 
 def test_a_written_suite_is_read_back_as_it_was(tmp_path):
-    write_plain(tmp_path, items(1))
-    again = {item.sample_id: item for item in load("plain", tmp_path).items}
-    assert set(again) == {item.sample_id for item in items(1)}
-    for item in items(1):
-        np.testing.assert_array_equal(again[item.sample_id].truth.pixels(), item.truth.pixels())
+    known = replace(
+        items(1)[0],
+        sample_id="known",
+        instruction="Write “a\u2028b\x85c”",  # which break lines of text, and no line of JSON
+        cluster="scene",
+        mask=picture_of_pixels("mask", picture("mask")),
+        expected_text="a\u2028b\x85c",
+        output="deep/one",
+    )
+    written = [*items(1), known]
+    write_plain(tmp_path, written)
+    suite = load("plain", tmp_path)
+    again = {item.sample_id: item for item in suite.items}
+    assert (set(again), suite.problems) == ({item.sample_id for item in written}, ())
+    for item in written:
+        found = again[item.sample_id]
+        np.testing.assert_array_equal(found.truth.pixels(), item.truth.pixels())
+        for name in ("kind", "category", "instruction", "lang", "cluster", "expected_text"):
+            assert getattr(found, name) == getattr(item, name)
+        assert (found.mask is None, found.output) == (item.mask is None, item.output or item.sample_id)
+    np.testing.assert_array_equal(again["known"].mask.pixels(), picture("mask"))
 
 
 def test_pictures_of_a_list_are_found_with_another_extension(tmp_path):
