@@ -21,6 +21,18 @@ EXAMPLE_LINE = re.compile(r"^(?P<label>[^\n:]+): A number from 1 to 5\.?\s*$", r
 """How the official prompts show the lines of a reply, after the line of reasoning."""
 
 
+ANY_LINE = re.compile(
+    r"""
+    ^[^\n:=|]{1,80}+[:=][\ \t]*+[*_`"]*+[\ \t]*+
+    (?P<value>[+-]?\d++(?:\.\d++)?+)
+    (?:[\ \t]*+/[\ \t]*+(?P<of>\d++))?+
+    [*_`".\u3002\ \t\r]*+$
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
+"""A line that is a label and a number, and nothing else."""
+
+
 def labels_of_prompt(prompt: str) -> tuple[str, ...]:
     """Returns the labels of the dimensions that a judge prompt asks for, from its example of a reply."""
     return tuple(match["label"].strip() for match in EXAMPLE_LINE.finditer(prompt))
@@ -110,6 +122,25 @@ def read_labelled(reply: str, labels: Sequence[str], lowest: int, highest: int) 
             return failed(f"{label}: {value[:20]} is not a whole number from {lowest} to {highest}")
         scores.append(float(value))
     return Reading(State.OK, tuple(scores))
+
+
+def read_single(reply: str) -> Reading:
+    """Returns the one whole score from 1 to 5 of a reply, whatever its line calls it.
+
+    ImgEdit's prompt for hard edits asks for one score and shows no line with it, so any label counts, as the
+    official script has it; but a second line with a number, or a number off the scale, is no score.
+    """
+    if len(reply) > MAX_LENGTH:
+        return failed(f"longer than {MAX_LENGTH} characters")
+    found = list(ANY_LINE.finditer(reply.translate(NARROW)))
+    if not found:
+        return Reading(State.REFUSED) if is_refusal(reply) else failed("no line with a score")
+    if len(found) > 1:
+        return failed(f"{len(found)} lines with a number, where one score was asked for")
+    value = _value(found[0], HIGHEST)
+    if len(value) > 1 or not value.isdecimal() or not LOWEST <= int(value) <= HIGHEST:
+        return failed(f"{value[:20]} is not a whole number from {LOWEST} to {HIGHEST}")
+    return Reading(State.OK, (float(value),))
 
 
 @cache

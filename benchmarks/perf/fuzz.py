@@ -21,6 +21,7 @@ VALID = (
     "Prompt Compliance: 4\nVisual Naturalness: 3\nPhysical & Detail Coherence: 2",
     "**Prompt Compliance**: 5/5\n- Visual Naturalness: 4\n| Physical & Detail Coherence | 4 |",
     "Prompt Compliance：5\r\nVisual Naturalness：4.\r\nPhysical & Detail Coherence：4",
+    "Brief reasoning: the dog is gone, its shadow is not.\n**Score**: 3/5",
     "The apple fell, as asked.\n**Final Score**: **4**",
     '{"instruction_score": 4, "knowledge_score": 5, "instruction_reasoning": "so"}',
 )
@@ -71,6 +72,7 @@ READERS: dict[str, Callable[[str], Reading]] = {
     "lines official, ImgEdit": lines.read_official,
     "lines official, REDEdit": lambda reply: lines.read_official(reply, str.strip),
     "lines strict": lambda reply: lines.read_strict(reply, LABELS),
+    "one line strict": lines.read_single,
     "rubric": lambda reply: lines.read_labelled(reply, LABELS, 0, 5),
     "final score official": final_score.read_official_final,
     "final score strict": lambda reply: final_score.read_strict_final(reply, 0, 5),
@@ -80,6 +82,7 @@ READERS: dict[str, Callable[[str], Reading]] = {
 RANGES = {
     "VIEScore strict": (0, 10),
     "lines strict": (1, 5),
+    "one line strict": (1, 5),
     "rubric": (0, 5),
     "final score strict": (0, 5),
     "named scores": (1, 5),

@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.parsing.lines import labels_of_prompt, official_scores, read_official, read_strict
+from benchmarks.parsing.lines import (
+    labels_of_prompt,
+    official_scores,
+    read_official,
+    read_single,
+    read_strict,
+)
 from benchmarks.parsing.reading import State
 
 LABELS = ("Motion Fidelity", "Identity Preservation", "Visual & Anatomical Coherence")
@@ -27,6 +33,23 @@ def reply_with(scores, line="{label}: {score}") -> str:
     return "\n".join(
         line.format(label=label, score=score) for label, score in zip(LABELS, scores, strict=True)
     )
+
+
+@pytest.mark.parametrize(
+    ("reply", "scores"),
+    [
+        ("Brief reasoning: so, 3 of 4.\nScore: 4", (4.0,)), ("**Score**: **4/5**.", (4.0,)),
+        ("评分：\uff15", (5.0,)), ("評分：4。", (4.0,)), ("Score: 4\nScore: 4", ()), ("Score: 0", ()),
+        ("Score: -4", ()), ("4", ()), ("Score: " + "4" * 999, ()), ("Score: 4 of 5", ()), ("Score: ²", ()),
+        ("a" * 100_001, ()),
+    ],
+)  # fmt: skip
+def test_one_score_is_one_line_with_a_whole_number_on_the_scale(reply, scores):
+    assert read_single(reply).scores == scores
+
+
+def test_a_refusal_to_give_one_score_is_a_refusal():
+    assert read_single("I'm sorry, but I can't assist with that.").state is State.REFUSED
 
 
 def test_labels_come_from_the_example_of_the_prompt():
