@@ -341,7 +341,7 @@ def _print(figures: Mapping[str, Any], console: Console) -> None:
     measures = [row["measure"] for row in figures["figures"]]
     rows = sorted(figures["figures"], key=lambda r: (measures.index(r["measure"]), order.index(r["model"])))
     for row in rows:
-        mark = "" if row["complete"] else " ⚠"
+        mark = "" if row["complete"] and figures["suite_complete"] else " ⚠"
         table.add_row(
             row["model"],
             row["measure"],

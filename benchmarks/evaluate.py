@@ -179,7 +179,7 @@ def _scored(
 
 
 def _notes(besides: tuple[Unjudged, Unjudged], run: Run) -> list[str]:
-    notes = [*joined(besides).notes]
+    notes = [note for note in (run.suite.whole(), *joined(besides).notes) if note]
     equal = equals(run.figures, run.measures[0], run.headline_view, run.models)
     if equal:
         sets = "; ".join(", ".join(models) for models in equal)
@@ -208,7 +208,13 @@ def _run(
     settings: Settings,
     made_with: Mapping[str, Mapping[str, Any]],
 ) -> Run:
-    figures, tasks = summarise(scores, measures, seed=settings.seed, bootstraps=settings.bootstraps)
+    figures, tasks = summarise(
+        scores,
+        measures,
+        seed=settings.seed,
+        bootstraps=settings.bootstraps,
+        rejected=suite.rejected,
+    )
     view = "official" if judge is not None else MEASURED
     order = ranked(figures, measures[0], view, [*outputs])
     return Run(

@@ -43,7 +43,12 @@ TASKS = {
 
 
 def summarise(
-    scores: pl.DataFrame, measures: Sequence[Measure], *, seed: int, bootstraps: int = 1000
+    scores: pl.DataFrame,
+    measures: Sequence[Measure],
+    *,
+    seed: int,
+    bootstraps: int = 1000,
+    rejected: int = 0,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Returns the figures and those of each task.
 
@@ -52,14 +57,20 @@ def summarise(
         measures: of the suite; rows of others are left out.
         seed: of the bootstrap.
         bootstraps: how many draws.
+        rejected: samples of the suite that are in no row, since nobody could read what they are. They count
+            as samples without scores of each measure that applies to all the others.
     """
+    everything = scores["sample_id"].n_unique()
     figures, tasks = [], []
     for measure in measures:
         rows = scores.filter(pl.col("measure") == measure.name)
         for (model, view), part in rows.group_by("model", "view", maintain_order=True):
             names = {"model": model, "measure": measure.name, "view": view}
             rule = measure.rule(str(view))
-            figures.append({**names, **_figure(part, measure, rule, seed=seed, bootstraps=bootstraps)})
+            figure = _figure(part, measure, rule, seed=seed, bootstraps=bootstraps)
+            if figure["samples"] == everything:
+                figure |= _covered(figure["coverage"] * everything, everything + rejected)
+            figures.append({**names, **figure})
             tasks += [{**names, **row} for row in _task_rows(part, rule)]
     return pl.DataFrame(figures, schema=FIGURES), pl.DataFrame(tasks, schema=TASKS)
 
@@ -88,11 +99,17 @@ def _figure(
         "high": high,
         "spread": _deviation(overalls) if len(by_repeat) > 1 and overalls else None,
         "repeats": len(by_repeat),
+        **_covered(scored, samples),
+        "missing_as_worst": _worst_case(part, measure, rule),
+    }
+
+
+def _covered(scored: float, samples: int) -> dict[str, Any]:
+    return {
         "scored": round(scored),
         "samples": samples,
         "coverage": scored / samples,
         "complete": scored == samples,
-        "missing_as_worst": _worst_case(part, measure, rule),
     }
 
 

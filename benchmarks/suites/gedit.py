@@ -22,6 +22,9 @@ EXPORT = "metadata.jsonl"
 INTERSECTION = "Intersection_exist"
 Subset = Literal["full", "intersection"]
 
+ITEMS = {"full": {"en": 606, "zh": 606}, "intersection": {"en": 451, "zh": 446}}
+"""The sizes of the groups in a published log of the official script, added up."""
+
 
 def load_gedit(
     data: Path,
@@ -70,6 +73,8 @@ def load_gedit(
             protocol=(gedit_local if judge == "local" else gedit)(_prompts(data)),
             problems=tuple(problems),
             published="gedit_table4" if subset == "full" else None,
+            expected=ITEMS[subset][lang],
+            rejected=len(problems),
         )
     )
 

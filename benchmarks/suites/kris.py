@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from benchmarks.suites.suite import (
 )
 
 LIST, PROMPTS = "annotation.json", "prompts.json"
+ITEMS = 1267
 GROUP_OF = {folder: group for group, folders in GROUPS.items() for folder in folders}
 
 
@@ -32,7 +34,9 @@ def load_kris(data: Path, images: Path, lang: str) -> Suite:
     Raises:
         SuiteError: the files are not those of the benchmark.
     """
-    items, problems = [], []
+    items: list[BenchItem] = []
+    problems: list[str] = []
+    rejected = 0
     for path in sorted(data.glob(f"*/{LIST}")):
         folder = path.parent.name
         if folder not in GROUP_OF:
@@ -45,9 +49,11 @@ def load_kris(data: Path, images: Path, lang: str) -> Suite:
                 items.append(_item(key, row, where, images / folder))
             except SuiteError as error:
                 problems.append(problem_of(where, error))
+                rejected += 1
     prompts = read_prompts(data / PROMPTS)
     protocol = kris_rubric() if prompts is None else kris(prompts)
-    return made_suite(Suite("kris", "KRIS-Bench", lang, items, protocol, tuple(problems)))
+    suite = Suite("kris", "KRIS-Bench", lang, items, protocol, tuple(problems))
+    return made_suite(replace(suite, expected=ITEMS, rejected=rejected))
 
 
 def _rows(path: Path, problems: list[str]) -> Mapping[str, Any]:

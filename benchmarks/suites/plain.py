@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def load_plain(data: Path, images: Path, lang: str) -> Suite:
                 items.append(_item(row, where, images, lang))
         except SuiteError as error:
             problems.append(problem_of(where, error))
-    return made_suite(Suite("plain", "Suite of one's own", lang, items, our_rubric(), tuple(problems)))
+    suite = Suite("plain", "Suite of one's own", lang, items, our_rubric(), tuple(problems))
+    return made_suite(replace(suite, rejected=len(problems)))
 
 
 def our_rubric() -> Protocol:

@@ -15,6 +15,7 @@ from benchmarks.suites.suite import (
 )
 
 LIST, PROMPTS = "redbench.jsonl", "prompts.json"
+ITEMS = 1542
 INSTRUCTION = {"zh": "a_to_b_instructions", "en": "a_to_b_instructions_eng"}
 PUBLISHED = {"zh": "rededit_cn_table5", "en": "rededit_en_table6"}
 
@@ -51,6 +52,8 @@ def load_rededit(data: Path, images: Path, lang: str) -> Suite:
             protocol=rededit(prompts),
             problems=tuple(problems),
             published=PUBLISHED[lang],
+            expected=ITEMS,
+            rejected=len(problems),
         )
     )
 

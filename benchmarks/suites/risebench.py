@@ -1,5 +1,6 @@
 """RISEBench: 360 edits that need reasoning (64 of them in git), of four categories."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.protocols.rise import FREE, SPOILED, rise, rise_rubric
@@ -15,6 +16,7 @@ from benchmarks.suites.suite import (
 )
 
 PROMPTS = "prompts.json"
+ITEMS = 360
 FACTS = ("reference", "reference_txt", "reasoning_img", FREE, "reasoning_wo_ins")
 
 
@@ -34,7 +36,8 @@ def load_risebench(data: Path, images: Path, lang: str) -> Suite:
     if not isinstance(rows, list):
         raise SuiteError(f"{listed} must be a list of items, as the benchmark's own file is.")
     spoiled = any(isinstance(row, dict) and row.get(FREE) for row in rows)
-    items, problems = [], []
+    items: list[BenchItem] = []
+    problems: list[str] = []
     for number, row in enumerate(rows):
         where = f"{listed.name}, item {number}"
         try:
@@ -43,7 +46,8 @@ def load_risebench(data: Path, images: Path, lang: str) -> Suite:
             problems.append(problem_of(where, error))
     prompts = read_prompts(listed.parent / PROMPTS)
     protocol = rise_rubric() if prompts is None else rise(prompts)
-    return made_suite(Suite("risebench", "RISEBench", lang, items, protocol, tuple(problems)))
+    suite = Suite("risebench", "RISEBench", lang, items, protocol, tuple(problems))
+    return made_suite(replace(suite, expected=ITEMS, rejected=len(problems)))
 
 
 def _list(data: Path) -> Path:

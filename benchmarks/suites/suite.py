@@ -35,6 +35,8 @@ class Suite:
         protocol: how outputs are judged; None where the suite has only a known truth.
         problems: rows and files of the benchmark that could not be used, one sentence each.
         published: the table of published figures that belong beside the results, None where there is none.
+        expected: items of the official benchmark in this language, None where nobody says how many there are.
+        rejected: rows of the user's copy that are no items here; they count as samples without scores.
     """
 
     name: str
@@ -44,6 +46,28 @@ class Suite:
     protocol: Protocol | None
     problems: tuple[str, ...] = ()
     published: str | None = None
+    expected: int | None = None
+    rejected: int = 0
+
+    @property
+    def lacking(self) -> int:
+        """Items of the official benchmark of which the user's copy has no row at all."""
+        return max(0, (self.expected or 0) - len(self.items) - self.rejected)
+
+    def whole(self) -> str:
+        """Returns what has to be known of a suite that lacks items, empty where it is whole."""
+        told = []
+        if self.lacking:
+            told.append(
+                f"This copy of {self.title} lacks {self.lacking:,} of its {self.expected:,} samples, so its "
+                "figures are not those of the benchmark."
+            )
+        if self.rejected:
+            told.append(
+                f"{self.rejected:,} rows of the suite could not be used; figures over all samples count "
+                "them as samples without scores."
+            )
+        return " ".join(told)
 
 
 Load = Callable[[Path, Path, str], Suite]

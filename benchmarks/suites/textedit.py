@@ -1,6 +1,7 @@
 """TextEditBench: about 1,200 edits of text in pictures, with metadata as people typed them."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +19,7 @@ from benchmarks.suites.suite import (
 )
 
 PROMPTS = "prompts.json"
+ITEMS = 1196
 FIELDS = (
     "id", "topic", "prompt", "editing_method", "difficulty", "difficulty_score", "input_image",
     "output_image", "source_tag", KNOWLEDGE,
@@ -44,7 +46,8 @@ def load_textedit(data: Path, images: Path, lang: str) -> Suite:
     Raises:
         SuiteError: the files are not those of the benchmark.
     """
-    items, problems = [], []
+    items: list[BenchItem] = []
+    problems: list[str] = []
     for row, folder, where in _samples(data, images, problems):
         try:
             items.append(_item(row, images, folder, where))
@@ -52,7 +55,8 @@ def load_textedit(data: Path, images: Path, lang: str) -> Suite:
             problems.append(problem_of(where, error))
     prompts = read_prompts((data if data.is_dir() else data.parent) / PROMPTS)
     protocol = textedit_rubric() if prompts is None else textedit(prompts)
-    return made_suite(Suite("textedit", "TextEditBench", lang, items, protocol, tuple(problems)))
+    suite = Suite("textedit", "TextEditBench", lang, items, protocol, tuple(problems))
+    return made_suite(replace(suite, expected=ITEMS, rejected=len(problems)))
 
 
 def mended(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -105,6 +105,8 @@ def test_the_page_says_who_judged_how_and_what_is_incomplete(made, page):
     assert spans  # the headline of a model that lacks samples is marked
     assert "FireRed-Image-Edit" in words  # the published rows stand beside
     assert "missing_output" in words
+    assert "This copy of REDEdit-Bench, English lacks 1,534 of its 1,542 samples" in words
+    assert (made.figures["expected_samples"], made.figures["suite_complete"]) == (1542, False)
 
 
 def test_every_reply_on_the_page_names_its_record_in_the_store(made, page):

@@ -26,7 +26,7 @@ def test_rededit_bench_has_its_1542_items_of_15_tasks(shared_data, lang):
     suite = load_suite("rededit", data=folder, images=None, lang=lang)
     assert Counter(item.kind for item in suite.items) == REDEDIT_TASKS
     assert {item.sample_id for item in suite.items} == {str(number) for number in range(1, 1543)}
-    assert suite.problems == ()
+    assert (suite.problems, suite.whole()) == ((), "")
     by_id = {item.sample_id: item for item in suite.items}
     for row in map(json.loads, (folder / "redbench.jsonl").read_text(encoding="utf-8").splitlines()):
         item = by_id[row["id"]]
@@ -63,6 +63,7 @@ def test_imgedit_has_its_737_items_of_171_pictures(shared_data):
     suite = load_suite("imgedit", data=shared_data("bench/imgedit"), images=None, lang="en")
     assert Counter(item.kind for item in suite.items) == IMGEDIT_TASKS
     assert len({item.cluster for item in suite.items}) == 171
+    assert suite.whole() == ""
     (question,) = suite.protocol.questions(suite.items[0])
     assert [type(part) for part in question.parts] == [Say, Show, Show]
     assert {part.transport.format for part in question.parts[1:]} == {"file"}
@@ -81,6 +82,7 @@ def test_risebench_has_16_items_of_each_of_4_categories(shared_data):
     suite = load_suite("risebench", data=shared_data("bench/risebench"), images=None, lang="en")
     assert set(Counter(item.kind for item in suite.items).values()) == {16}
     assert len(suite.items) == 64
+    assert "lacks 296 of its 360 samples" in suite.whole()
     for item in suite.items:
         assert item.output == f"images/{item.kind}/{item.sample_id}"
         (question,) = suite.protocol.questions(item)

@@ -11,6 +11,7 @@ import toy_bench
 from toy_bench import GEDIT_PARTS, gedit, gedit_rows, imgedit, kris, rededit, write, write_json
 from toy_suite import items, picture
 
+from benchmarks.parsing.reading import State
 from benchmarks.suites import suite as suite_module
 from benchmarks.suites.catalogue import SUITES, load_suite
 from benchmarks.suites.item import BenchItem, MissingPictureError, SuiteError, picture_of_pixels
@@ -197,6 +198,30 @@ def test_files_that_are_not_rededit_bench_say_what_was_expected(tmp_path, name, 
         load("rededit", tmp_path)
 
 
+def test_a_suite_that_lacks_items_says_so_and_counts_rows_that_it_could_not_read(tmp_path):
+    path = rededit(tmp_path) / "redbench.jsonl"
+    path.write_text(path.read_text() + "{\n[]\n")
+    suite = load("rededit", tmp_path)
+    assert (suite.expected, suite.rejected, suite.lacking) == (1542, 2, 1542 - 6 - 2)
+    assert "lacks 1,534 of its 1,542 samples" in suite.whole()
+    assert "2 rows of the suite could not be used" in suite.whole()
+    assert replace(suite, expected=8).whole().startswith("2 rows")
+    assert replace(suite, expected=None, rejected=0).whole() == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "lang", "count"),
+    [
+        ("imgedit", "en", 737), ("imgedit_uge", "en", 47), ("gedit", "zh", 606), ("kris", "en", 1267),
+        ("gedit_local_intersection", "en", 451), ("imgedit_multiturn", "en", None),
+    ],
+)  # fmt: skip
+def test_every_loader_knows_how_many_items_its_benchmark_has(tmp_path, name, lang, count):
+    {"gedit": gedit, "imgedit": imgedit, "kris": kris}[name.partition("_")[0]](tmp_path)
+    write_json(tmp_path / "turns.json", {"1": {"id": "animal/0.jpg", "turn1": "Add a dog"}})
+    assert load(name, tmp_path, lang).expected == count
+
+
 def test_missing_files_say_where_to_point(tmp_path):
     with pytest.raises(SuiteError, match="Point --data at the benchmark"):
         load("rededit", tmp_path)
@@ -234,6 +259,13 @@ def test_the_official_prompt_of_uge_is_used_where_it_is_given(tmp_path):
     assert suite.protocol.official
     (question,) = suite.protocol.questions(suite.items[0])
     assert question.parts[0].text == "Judge Hard from 1 to 5."
+    prompts["UGE"] = "Judge from 1 to 5."
+    write_json(tmp_path / "prompts.json", prompts)
+    with pytest.raises(SuiteError, match="'UGE' needs <edit_prompt>"):
+        load("imgedit_uge", tmp_path)
+    for reply in ("Score: 9", "A: 4\nB: 4\nC: 4", "Score: 4.5", "Score: 8/10"):
+        assert suite.protocol.read["strict"](question, reply, 1).state is State.PARSE_FAILED
+    assert suite.protocol.read["official"](question, "Score: 9", 1).scores == (9.0,)
     for view in ("official", "strict"):  # the prompt shows no line for the score, so any label counts
         assert suite.protocol.read[view](question, "Brief reasoning: so\nScore: 4", 1).scores == (4.0,)
 

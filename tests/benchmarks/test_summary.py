@@ -55,6 +55,15 @@ def test_coverage_is_exact_and_what_is_missing_counts_as_worst_in_its_own_column
     assert row["missing_as_worst"] == pytest.approx(((5 + 1) / 2 + (3 + 1 + 1) / 3) / 2)
 
 
+def test_rows_of_the_suite_that_nobody_could_read_are_samples_without_scores():
+    scores = table(*(("m", str(n), "add", "strict", 0, (5, 5, 5)) for n in range(3)))
+    row = figure(scores, rejected=1)
+    assert (row["scored"], row["samples"], row["coverage"], row["complete"]) == (3, 4, 0.75, False)
+    some = Measure("some", "Of some samples", 1, 5, RULES["strict"])
+    part = table(("m", "0", "add", "strict", 0, (5,)), measure="some")
+    assert figure(pl.concat([scores, part]), measure=some, rejected=1)["samples"] == 1
+
+
 def test_a_model_that_refuses_what_is_hard_cannot_win_the_worst_case():
     honest = [("honest", str(n), "add", "strict", 0, (5,) * 3 if n < 5 else (2,) * 3) for n in range(10)]
     refusing = [("refusing", *row[1:5], row[5] if row[5] == (5,) * 3 else State.REFUSED) for row in honest]
