@@ -1,13 +1,15 @@
 """ImgEdit-Bench: single edits of 9 types (basic), hard single edits (UGE), and edits in several turns."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.aggregate import RULES
-from benchmarks.parsing.lines import HIGHEST, LOWEST
-from benchmarks.protocols.five_points import checked_prompts, imgedit, measure
-from benchmarks.protocols.protocol import Measure, Protocol
+from benchmarks.parsing.lines import HIGHEST, LOWEST, read_single
+from benchmarks.parsing.reading import Reading
+from benchmarks.protocols.five_points import PLACEHOLDER, checked_prompts, imgedit, measure
+from benchmarks.protocols.protocol import Measure, Protocol, Question
 from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
 from benchmarks.suites.item import BenchItem, SuiteError
 from benchmarks.suites.suite import (
@@ -21,6 +23,7 @@ from benchmarks.suites.suite import (
 )
 
 BASIC, UGE, PROMPTS = "basic_edit.json", "UGE_edit.json", "prompts.json"
+BASIC_ITEMS, UGE_ITEMS = 737, 47
 UGE_PROMPT = "UGE"
 """Name under which prompts.json may hold the prompt of UGE_bench.py."""
 
@@ -45,7 +48,8 @@ def load_imgedit(data: Path, images: Path, lang: str) -> Suite:
     Raises:
         SuiteError: the files are not those of the benchmark.
     """
-    items, problems = [], []
+    items: list[BenchItem] = []
+    problems: list[str] = []
     for key, row, where in _rows(data / BASIC):
         try:
             found = text_fields(row, ["id", "prompt", "edit_type"], where)
@@ -56,21 +60,24 @@ def load_imgedit(data: Path, images: Path, lang: str) -> Suite:
     if prompts is None:
         raise SuiteError(f"{data / PROMPTS} is missing: ImgEdit-Bench is judged by its own prompts.")
     checked_prompts(prompts, {item.kind for item in items}, PROMPTS)
-    return made_suite(
-        Suite("imgedit", "ImgEdit-Bench", lang, items, imgedit(prompts), tuple(problems), "imgedit_table3")
+    suite = Suite(
+        "imgedit", "ImgEdit-Bench", lang, items, imgedit(prompts), tuple(problems), "imgedit_table3"
     )
+    return made_suite(replace(suite, expected=BASIC_ITEMS, rejected=len(problems)))
 
 
 def load_uge(data: Path, images: Path, lang: str) -> Suite:
     """Returns ImgEdit-Bench's 47 hard edits (UGE); prompts.json may hold the official prompt as `UGE`."""
-    items, problems = [], []
+    items: list[BenchItem] = []
+    problems: list[str] = []
     for key, row, where in _rows(data / UGE):
         try:
             items.append(_item(key, text_fields(row, ["id", "prompt"], where), images, "uge"))
         except SuiteError as error:
             problems.append(problem_of(where, error))
     protocol = _uge_protocol(read_prompts(data / PROMPTS) or {})
-    return made_suite(Suite("imgedit_uge", "ImgEdit-Bench, UGE", lang, items, protocol, tuple(problems)))
+    suite = Suite("imgedit_uge", "ImgEdit-Bench, UGE", lang, items, protocol, tuple(problems))
+    return made_suite(replace(suite, expected=UGE_ITEMS, rejected=len(problems)))
 
 
 def load_multiturn(data: Path, images: Path, lang: str) -> Suite:
@@ -79,7 +86,8 @@ def load_multiturn(data: Path, images: Path, lang: str) -> Suite:
     The benchmark judges them by people, so there is no official prompt; ours asks whether the picture shows
     all turns so far. Outputs are `<file>/<key>_turn<number>`, because keys begin anew in each of its files.
     """
-    items, problems = [], []
+    items: list[BenchItem] = []
+    problems: list[str] = []
     for path in sorted(data.glob("*.json")):
         if path.name in (BASIC, UGE, PROMPTS):
             continue
@@ -89,9 +97,9 @@ def load_multiturn(data: Path, images: Path, lang: str) -> Suite:
             except SuiteError as error:
                 problems.append(problem_of(where, error))
     protocol = _ours("ImgEdit-Bench, several turns", "imgedit")
-    return made_suite(
-        Suite("imgedit_multiturn", "ImgEdit-Bench, several turns", lang, items, protocol, tuple(problems))
-    )
+    title = "ImgEdit-Bench, several turns"
+    suite = Suite("imgedit_multiturn", title, lang, items, protocol, tuple(problems))
+    return made_suite(replace(suite, rejected=len(problems)))
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Any, str]]:
@@ -134,16 +142,24 @@ def _turns(name: str, key: str, row: Any, where: str, *, images: Path, task: str
         raise SuiteError(f"{where}: there is no turn1.")
 
 
+def _read_single(question: Question, reply: str, attempt: int) -> Reading:  # noqa: ARG001
+    return read_single(reply)
+
+
 def _uge_protocol(prompts: Mapping[str, str]) -> Protocol:
     if UGE_PROMPT not in prompts:
         return _ours("ImgEdit-Bench, UGE", "imgedit_uge")
+    if PLACEHOLDER not in prompts[UGE_PROMPT]:
+        raise SuiteError(
+            f"{PROMPTS}: the prompt {UGE_PROMPT!r} needs {PLACEHOLDER}, where the instruction is put. Take "
+            "that of UGE_bench.py as it is."
+        )
     base = imgedit({"uge": prompts[UGE_PROMPT]})
-    # The official prompt shows no line with the score, so a strict reading has no label to look for.
     return Protocol(
         name="ImgEdit-Bench UGE, official prompt",
         official=True,
         questions=base.questions,
-        read={"official": base.read["official"], "strict": base.read["official"]},
+        read={"official": base.read["official"], "strict": _read_single},
         combine=base.combine,
         measures=(UGE_MEASURE,),
     )
