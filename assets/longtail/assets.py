@@ -53,7 +53,7 @@ def longtail_pairs(
     longtail: dg.ResourceParam[LongtailConfig],
     synthesized: dg.ResourceParam[SynthesizedConfig],
 ) -> dg.MaterializeResult:
-    """One refill round for the thinnest category, from the images least like those that it has.
+    """One refill round for the thinnest category, or for what a benchmark's demand file asks for.
 
     Writes `images/longtail`, `samples/longtail.parquet` and `texts/longtail.parquet`; read by
     `target_measures`.

@@ -1,6 +1,9 @@
 """Settings of the coverage index and the refill (report 2.4)."""
 
-from pydantic import BaseModel, Field
+import hashlib
+from pathlib import Path
+
+from pydantic import BaseModel, Field, field_serializer
 
 INDEX_FOLDER = "qdrant"
 REFILLED = "longtail"
@@ -21,3 +24,14 @@ class LongtailConfig(BaseModel, frozen=True, extra="forbid"):
         gt=0, description="instructions of a category whose neighbours are counted, at most"
     )
     refill_pairs: int = Field(ge=0, description="pairs that one round adds to the thinnest category")
+    demand: Path | None = Field(
+        default=None,
+        description="demand.json of a benchmark, whose pairs by category are made in the place of those",
+    )
+
+    @field_serializer("demand", when_used="json")
+    def _content(self, demand: Path | None) -> str | None:
+        """Returns a digest of the file: one that changed makes the step anew, one that was moved does not."""
+        if demand is None or not demand.is_file():
+            return None if demand is None else str(demand)
+        return f"sha256:{hashlib.sha256(demand.read_bytes()).hexdigest()}"

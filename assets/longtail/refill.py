@@ -18,6 +18,7 @@ from assets.synthesized.config import SynthesizedConfig
 from assets.synthesized.requests import EditRequest, edit_request, plan_requests
 from assets.synthesized.synthesize import synthesize
 from assets.synthesized.templates.catalogue import TEMPLATES
+from benchmarks.demand import read_demand
 from models.progress import Progress
 
 
@@ -33,16 +34,21 @@ def refill(
 ) -> StepOutput:
     """Makes the pairs of one refill round, as `longtail`; the facts hold the coverage before and after.
 
+    What a demand file asks for and no template makes is left out, and is in the facts as `not_made`.
+
     Args:
         lake: holds the coverage, the descriptors of the ingested images and the synthesized samples.
         kept: images that survived, with image_id, group_id, split and license.
         shards: those of the ingested images.
-        config: how many pairs.
+        config: how many pairs, or the demand file that says how many of which.
         synthesized: the production engine's settings, and with them what it made before.
         workers: processes.
         progress: told of each shard.
+
+    Raises:
+        ValueError: the demand file is none.
     """
-    demand = thinnest(lake.read_table(COVERAGE_PATH, COVERAGE), config.refill_pairs, synthesized.templates)
+    demand, not_made = wanted(lake.read_table(COVERAGE_PATH, COVERAGE), config, synthesized.templates)
     vectors = image_vectors(lake, shards, kept["image_id"].to_list())
     requests = plan_refill(
         plan_requests(kept, synthesized), kept, vectors, demand=demand, templates=synthesized.templates
@@ -57,7 +63,24 @@ def refill(
         }
         for category in sorted(before | added)
     }
-    return replace(made, facts={**made.facts, "demand": demand, "coverage": counts})
+    return replace(made, facts={**made.facts, "demand": demand, "not_made": not_made, "coverage": counts})
+
+
+def wanted(
+    coverage: pl.DataFrame, config: LongtailConfig, templates: Sequence[str]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Returns the pairs to be made by category, and those that a benchmark asks for and no template makes.
+
+    Raises:
+        ValueError: the demand file is none.
+    """
+    if config.demand is None:
+        return thinnest(coverage, config.refill_pairs, templates), {}
+    asked, makers = read_demand(config.demand), fillable(templates)
+    return (
+        {category: pairs for category, pairs in asked.items() if category in makers},
+        {category: pairs for category, pairs in asked.items() if category not in makers},
+    )
 
 
 def thinnest(coverage: pl.DataFrame, pairs: int, templates: Sequence[str]) -> dict[str, int]:

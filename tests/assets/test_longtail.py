@@ -24,9 +24,10 @@ from assets.longtail.coverage import (
     training_edits,
 )
 from assets.longtail.index import Instruction, new_index, open_index
-from assets.longtail.refill import fillable, image_vectors, plan_refill, spread, thinnest
+from assets.longtail.refill import fillable, image_vectors, plan_refill, spread, thinnest, wanted
 from assets.synthesized.requests import edit_request
 from assets.synthesized.templates.catalogue import TEMPLATES
+from benchmarks.demand import write_demand
 from models.descriptor import new_descriptor, save_descriptor
 from models.pixels import encode_png
 from models.progress import silent
@@ -314,7 +315,7 @@ def test_spread_yields_every_unused_row_once_and_the_farthest_first(vectors, use
         assert nearest[rows[0]] == min(nearest[row] for row in rows)
 
 
-def test_a_refill_round_makes_the_pairs_and_counts_them(lake: Lake):
+def test_a_refill_round_makes_the_pairs_and_counts_them(lake: Lake, tmp_path):
     from assets.longtail.refill import refill
     from assets.synthesized.config import SynthesizedConfig
     from assets.synthesized.requests import plan_requests
@@ -354,5 +355,22 @@ def test_a_refill_round_makes_the_pairs_and_counts_them(lake: Lake):
         "color": {"before": 2, "after": 5},
         "lowlevel": {"before": 4, "after": 4},
     }
+    assert output.facts["not_made"] == {}
     old, new = (lake.read_table(f"samples/{name}.parquet", SAMPLES) for name in ("synthesized", "longtail"))
     assert not set(new["sample_id"]) & set(old["sample_id"])
+    write_demand(tmp_path / "demand.json", {"demand": {"lowlevel": 2, "origami": 5}})
+    asked = CONFIG.model_copy(update={"demand": tmp_path / "demand.json"})
+    output = refill(lake, kept, [shard], asked, engine, workers=1, progress=silent)
+    assert (output.facts["demand"], output.facts["not_made"]) == ({"lowlevel": 2}, {"origami": 5})
+    assert output.facts["coverage"]["lowlevel"] == {"before": 4, "after": 6}
+
+
+def test_the_content_of_a_demand_file_decides_a_refill_and_its_place_does_not(tmp_path):
+    def decides(name: str, pairs: int) -> str:
+        write_demand(tmp_path / name, {"demand": {"text": pairs}})
+        return CONFIG.model_copy(update={"demand": tmp_path / name}).model_dump(mode="json")["demand"]
+
+    assert decides("a.json", 1) == decides("b.json", 1) != decides("a.json", 2)
+    assert CONFIG.model_dump(mode="json")["demand"] is None
+    with pytest.raises(ValueError, match="is no demand of a benchmark"):
+        wanted(pl.DataFrame(), CONFIG.model_copy(update={"demand": tmp_path / "none.json"}), ALL)
