@@ -33,7 +33,7 @@ from models.pixels import encode_png
 from models.progress import silent
 
 CONFIG = LongtailConfig(
-    qdrant_url=None, collection="contract-test", min_similarity=0.9, exemplars=4, refill_pairs=3
+    qdrant_url=None, collection="contract-test", min_similarity=0.9, exemplars=4, refill_pairs=3, demand=None
 )
 ALL = tuple(TEMPLATES)
 SERVER = os.environ.get("QDRANT_URL")
