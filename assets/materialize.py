@@ -12,6 +12,7 @@ from assets.lake.steps import (
     Manifest,
     Step,
     StepOutput,
+    manifest_path,
     preview_path,
     read_manifests,
     require_manifest,
@@ -26,6 +27,9 @@ PARTITIONED = ("raw_images", "raw_samples", "measured")
 
 MAX_PREVIEW_BYTES = 100_000
 """Previews are stored in the event log: larger ones slow the UI down."""
+
+SHOWN_FILES = 20
+"""A table or an asset of millions of rows has thousands of files; the manifest names them all."""
 
 SHOWN_DIGITS = 5
 """Of a number in a table; the files hold them all."""
@@ -97,18 +101,33 @@ def step_of(
 def metadata(lake: Lake, manifests: Sequence[Manifest]) -> dict[str, Any]:
     """Returns the metadata of one step, or of several partitions: counts, timing, facts, a preview."""
     last = manifests[-1]
+    files = [path for manifest in manifests for path in manifest.files]
     shown: dict[str, Any] = {
         "dagster/row_count": sum(manifest.rows for manifest in manifests),
         "seconds": round(sum(manifest.seconds for manifest in manifests), 2),
         "reused": all(manifest.reused for manifest in manifests),
-        "files": dg.MetadataValue.json([lake.uri(path) for manifest in manifests for path in manifest.files]),
+        "files": len(files),
+        "first_files": dg.MetadataValue.json([lake.uri(path) for path in files[:SHOWN_FILES]]),
+        "manifest": lake.uri(manifest_path(last.name)),
     }
-    shown |= {name: _value(fact) for name, fact in last.facts.items()}
+    shown |= {name: _value(fact) for name, fact in _facts(manifests).items()}
     preview = preview_path(last.name)
     if lake.exists(preview) and lake.size(preview) <= MAX_PREVIEW_BYTES:
         picture = base64.b64encode(lake.read_bytes(preview)).decode()
         shown["preview"] = dg.MetadataValue.md(f"![{last.name}](data:image/jpeg;base64,{picture})")
     return shown
+
+
+def _facts(manifests: Sequence[Manifest]) -> Mapping[str, Any]:
+    """Returns the facts of a step; of several batches, their lists joined, and each other fact by batch."""
+    if len(manifests) == 1:
+        return manifests[0].facts
+    joined: dict[str, Any] = {}
+    for name, first in manifests[0].facts.items():
+        facts = {manifest.name.split("/")[-1]: manifest.facts.get(name) for manifest in manifests}
+        listed = isinstance(first, list)
+        joined[name] = [row for rows in facts.values() for row in rows or ()] if listed else facts
+    return joined
 
 
 def _of_batch(asset: str, batch: str | None) -> str:

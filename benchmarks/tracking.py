@@ -10,7 +10,8 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
-from mlflow.exceptions import MlflowException
+
+from models.experiments import experiment_id
 
 FIGURES = ("value", "low", "high", "spread", "coverage", "missing_as_worst")
 """Of each model, measure and view; what is null in the report is no metric."""
@@ -21,7 +22,7 @@ NOT_IN_NAMES = re.compile(r"[^\w\-. /]")
 PARAMETERS = ("suite", "lang", "samples", "protocol", "seed", "bootstraps", "repeats", "protocol_sha256")
 METRICS_PER_CALL = 1000
 MAX_PARAMETER = 500
-FILES = ("index.html", "report.json", "figures.csv", "tasks.csv", "scores.csv", "failures.csv", "demand.json")
+PAGE = "index.html"
 
 
 def log_report(
@@ -45,17 +46,16 @@ def log_report(
         MlflowException: the server refuses.
     """
     client = MlflowClient(tracking_uri)
-    experiment_id = _experiment(client, experiment, artifact_location)
-    run = client.create_run(experiment_id, run_name=f"bench {figures['suite']}")
+    made_in = experiment_id(client, experiment, artifact_location)
+    run = client.create_run(made_in, run_name=f"bench {figures['suite']}")
     run_id, status = run.info.run_id, "FAILED"
     try:
         metrics = [Metric(name, value, run.info.start_time, 0) for name, value in metrics_of(figures)]
         for start in range(0, len(metrics), METRICS_PER_CALL):
             client.log_batch(run_id, metrics=metrics[start : start + METRICS_PER_CALL])
         client.log_batch(run_id, params=[Param(name, value) for name, value in _parameters(figures).items()])
-        for name in FILES:
-            if (folder / name).exists():
-                client.log_artifact(run_id, str(folder / name))
+        for name in (PAGE, *figures["files"]):
+            client.log_artifact(run_id, str(folder / name))
         status = "FINISHED"
     finally:
         client.set_terminated(run_id, status)
@@ -84,16 +84,3 @@ def _parameters(figures: Mapping[str, Any]) -> dict[str, str]:
         **{f"judge.{name}": value for name, value in judge.items()},
     }
     return {name: str(value)[:MAX_PARAMETER] for name, value in told.items() if value is not None}
-
-
-def _experiment(client: MlflowClient, name: str, artifact_location: str | None) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return found.experiment_id
-    try:
-        return client.create_experiment(name, artifact_location)
-    except MlflowException:  # another process made it in between
-        made = client.get_experiment_by_name(name)
-        if made is None:
-            raise
-        return made.experiment_id

@@ -40,9 +40,9 @@ class Phase(NamedTuple):
 
 
 PHASES: Mapping[str, Phase] = {
-    "prepare": Phase("data", ("assets", "models"), None),
-    "train": Phase("train", ("models", "trainers"), "prepare"),
-    "benchmark": Phase("bench", ("benchmarks", "models"), "train"),
+    "prepare": Phase("data", ("assets", "models", "trainers"), None),
+    "train": Phase("train", ("assets", "models", "trainers"), "prepare"),
+    "benchmark": Phase("bench", ("assets", "benchmarks", "models"), "train"),
 }
 
 

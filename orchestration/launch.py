@@ -8,9 +8,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from trainers.launch import training_command, training_environment
+from trainers.launch import INTERRUPTED, training_command, training_environment
 
-INTERRUPTED = 75
 LOG_LINES = 25
 POLL_SECONDS = 0.2
 STOP_SECONDS = 60.0

@@ -77,7 +77,8 @@ def _refuse_beside_ui(instance: dg.DagsterInstance, home: Path) -> None:
     working = instance.get_runs(dg.RunsFilter(statuses=[*WORKING]), limit=1)
     if working:
         raise BusyHomeError(
-            f"Run {working[0].run_id[:8]}, started in the UI, works in {home}. Wait for it or terminate it there."
+            f"Run {working[0].run_id[:8]}, started in the UI, works in {home}. "
+            "Wait for it, or terminate it there."
         )
 
 

@@ -134,7 +134,6 @@ class TrackingConfig(BaseModel, frozen=True, extra="forbid"):
     artifact_location: str | None = Field(
         description="where a new experiment keeps files; null leaves it to the server"
     )
-    parent_run_id: str | None
     tags: dict[str, str]
 
 

@@ -58,16 +58,17 @@ def input_digests(run: StageRun) -> dict[str, str]:
         "text_cache": run.text_cache / INDEX_NAME,
         "latent_cache": run.latent_cache / INDEX_NAME,
     }
-    if run.init_from is not None:
-        weights = sorted(run.init_from.glob("*.safetensors"))
+    for name, folder, maker in (
+        ("init_from", run.init_from, "the training stage before this one"),
+        ("evaluator", run.evaluator, "evaluator"),
+        ("codec", run.codec, "train_cache"),
+    ):
+        if folder is None:
+            continue
+        weights = sorted(folder.glob("*.safetensors"))
         if not weights:
-            raise FileNotFoundError(
-                f"{run.init_from} holds no safetensors. Train the stage before this one first."
-            )
-        files["init_from"] = weights[0]
-    for name, folder in (("evaluator", run.evaluator), ("codec", run.codec)):
-        if folder is not None:
-            files[name] = next(iter(sorted(folder.glob("*.safetensors"))))
+            raise FileNotFoundError(f"{folder} holds no safetensors. Run {maker} first.")
+        files[name] = weights[0]
     return {name: _digest(path) for name, path in files.items()}
 
 

@@ -62,12 +62,9 @@ class Tracker:
         """Returns the id of the MLflow run, waiting for the server to give it; None where there is none."""
         return self._mlflow.wait_for_id() if self._mlflow is not None else None
 
-    def report_result(self, result: dict[str, Any]) -> None:
-        """Marks the run as finished, and hands its result to Dagster."""
+    def finished(self) -> None:
+        """Marks the run as finished."""
         self._status = "FINISHED"
-        if self._pipes is not None:
-            metadata = {name: value for name, value in result.items() if value is not None}
-            self._pipes.report_asset_materialization(metadata=metadata)
 
     def interrupted(self) -> None:
         """Marks the run as one that will be resumed."""
@@ -183,28 +180,16 @@ class MlflowRun:
         """Returns the id of a new run, and -1."""
         from mlflow.entities import Param
 
-        experiment_id = self._experiment(client)
+        from models.experiments import experiment_id
+
+        experiment = experiment_id(client, self._tracking.experiment, self._tracking.artifact_location)
         tags = {"stage": self._run.config.stage, **self._tracking.tags}
-        if self._tracking.parent_run_id is not None:
-            tags["mlflow.parentRunId"] = self._tracking.parent_run_id
-        run_id = client.create_run(experiment_id, tags=tags, run_name=self._run.config.stage).info.run_id
+        run_id = client.create_run(experiment, tags=tags, run_name=self._run.config.stage).info.run_id
         params = [Param(name, value) for name, value in flat_parameters(self._run).items()]
         client.log_batch(run_id, params=params)
         client.log_inputs(run_id, datasets=dataset_inputs(self._run, self._digests))
         self._id_path.write_text(run_id)
         return run_id, -1
-
-    def _experiment(self, client: Any) -> str:
-        from mlflow.exceptions import MlflowException
-
-        name = self._tracking.experiment
-        found = client.get_experiment_by_name(name)
-        if found is not None:
-            return found.experiment_id
-        try:
-            return client.create_experiment(name, self._tracking.artifact_location)
-        except MlflowException:  # another process made it in between
-            return client.get_experiment_by_name(name).experiment_id
 
 
 def flat_parameters(run: StageRun) -> dict[str, str]:

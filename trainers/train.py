@@ -90,7 +90,7 @@ def _train(training: Training, stop_requested: Callable[[], bool]) -> bool:
                 mlflow_run_id=training.tracker.mlflow_run_id(),
             )
             publish(context.run, editor, training.stage.first_seen(), result)
-            training.tracker.report_result(result)
+            training.tracker.finished()
         barrier()
     elif training.tracker is not None:
         training.tracker.interrupted()

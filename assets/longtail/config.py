@@ -25,7 +25,7 @@ class LongtailConfig(BaseModel, frozen=True, extra="forbid"):
     )
     refill_pairs: int = Field(ge=0, description="pairs that one round adds to the thinnest category")
     demand: Path | None = Field(
-        description="demand.json of a benchmark, whose pairs by category are made in the place of those; or null"
+        description="demand.json of a benchmark, whose pairs by category take the place of those; or null"
     )
 
     @field_serializer("demand", when_used="json")

@@ -2,7 +2,7 @@
 
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -36,13 +36,6 @@ class Instruction(NamedTuple):
         return str(uuid.uuid5(NAMESPACE, "\x1f".join((self.lang, self.category, self.template, self.text))))
 
 
-class Neighbour(NamedTuple):
-    """An indexed instruction and its cosine to what was asked for."""
-
-    instruction: Instruction
-    similarity: float
-
-
 class CoverageIndex(Protocol):
     """What coverage and gap search need of a vector database."""
 
@@ -56,10 +49,6 @@ class CoverageIndex(Protocol):
 
     def density(self, vectors: np.ndarray, min_similarity: float) -> np.ndarray:
         """Returns the number of instructions within a cosine of each vector, (N,), 1,000 at most."""
-        ...
-
-    def nearest(self, vector: np.ndarray, limit: int, category: str | None = None) -> list[Neighbour]:
-        """Returns the most similar instructions, of one category or of all, the nearest first."""
         ...
 
 
@@ -111,14 +100,6 @@ class QdrantIndex:
             counts += [len(answer.points) for answer in answers]
         return np.array(counts, np.int64)
 
-    def nearest(self, vector: np.ndarray, limit: int, category: str | None = None) -> list[Neighbour]:
-        """Returns the most similar instructions, of one category or of all, the nearest first."""
-        answer = self._client.query_points(
-            self._collection, query=vector.tolist(), limit=limit, query_filter=_only(category)
-        )
-        found = [Neighbour(_instruction(point.payload), float(point.score)) for point in answer.points]
-        return sorted(found, key=lambda neighbour: (-neighbour.similarity, neighbour.instruction))
-
 
 @contextmanager
 def new_index(lake: Lake, config: LongtailConfig, dimensions: int) -> Iterator[QdrantIndex]:
@@ -157,8 +138,3 @@ def _only(category: str | None):  # noqa: ANN202 a Qdrant filter, whose type wou
     return models.Filter(
         must=[models.FieldCondition(key="category", match=models.MatchValue(value=category))]
     )
-
-
-def _instruction(payload: Mapping[str, object] | None) -> Instruction:
-    assert payload is not None
-    return Instruction(**{name: payload[name] for name in Instruction._fields})  # pyright: ignore[reportArgumentType]

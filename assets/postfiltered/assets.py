@@ -10,6 +10,7 @@ from assets.filtered.config import FilteredConfig
 from assets.filtered.filter_images import filter_targets
 from assets.lake.images import read_image_table
 from assets.lake.lake import Lake
+from assets.lake.shapes import misshapen_tables
 from assets.lake.steps import StepOutput, require_manifest
 from assets.materialize import made_shards, materialize
 from assets.measured.registry import IMAGE_MEASURES
@@ -145,14 +146,19 @@ def postfiltered_pairs(
     postfiltered: dg.ResourceParam[PostfilteredConfig],
     backends: dg.ResourceParam[BackendsConfig],
 ) -> dg.MaterializeResult:
-    """One verdict a sample by the evaluator's alignment and, where one is measured, the target's quality.
+    """One verdict a sample, by the evaluator's alignment.
 
     Writes `verdicts/postfiltered.parquet`; read by `train_cache`.
     """
     return materialize(
         context,
         lake,
-        lambda: postfilter(
-            lake, postfiltered, encoder_path=backends.text_encoder, quality=None, progress=progress
-        ),
+        lambda: postfilter(lake, postfiltered, encoder_path=backends.text_encoder, progress=progress),
     )
+
+
+@dg.asset_check(asset=postfiltered_pairs, blocking=True)
+def tables_of_pairs_keep_their_schema(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
+    """Every table that training is mixed from has the columns and types that its schema names."""
+    misshapen = misshapen_tables(lake)
+    return dg.AssetCheckResult(passed=not misshapen, metadata={"tables": dg.MetadataValue.json(misshapen)})

@@ -1,4 +1,7 @@
-"""The joint screening by alignment and quality (report 2.6): one verdict a sample."""
+"""The screening by alignment (report 2.6): one verdict a sample.
+
+The report screens jointly by quality; that of targets is measured and judged by the rules of `filtered`.
+"""
 
 from pathlib import Path
 
@@ -17,7 +20,6 @@ from models.progress import Progress
 STAGE = "postfiltered"
 VERDICTS_PATH = "verdicts/postfiltered.parquet"
 PREVIEWED = 12
-QUALITY = {"id": pl.String(), "quality": pl.Float64()}
 
 
 def postfilter(
@@ -25,7 +27,6 @@ def postfilter(
     config: PostfilteredConfig,
     *,
     encoder_path: Path | None,
-    quality: pl.DataFrame | None,
     progress: Progress,
 ) -> StepOutput:
     """Writes `verdicts/postfiltered.parquet`, after scoring the edits that were not scored before.
@@ -34,13 +35,11 @@ def postfilter(
         lake: holds samples, texts, the trained evaluator and the thumbnails of all images.
         config: thresholds and exemptions.
         encoder_path: where the text encoder lies, None to look in the usual places.
-        quality: a measured quality of images (id, quality), higher is better; None where none is configured.
         progress: told of each shard of targets.
     """
     scores = score_edits(lake, encoder_path, progress)
     samples = lake.read_tables("samples", SAMPLES)
-    measured = pl.DataFrame(schema=QUALITY) if quality is None else quality
-    verdicts = decide(samples, scores, measured, config)
+    verdicts = decide(samples, scores, config)
     lake.write_table(VERDICTS_PATH, verdicts, VERDICTS)
     quantiles = {f"p{percent:02d}": scores["alignment"].quantile(percent / 100) for percent in (1, 5, 25, 50)}
     facts = {
@@ -65,41 +64,28 @@ def _preview(lake: Lake, samples: pl.DataFrame, scores: pl.DataFrame) -> bytes |
     return contact_sheet(rows)
 
 
-def decide(
-    samples: pl.DataFrame, alignment: pl.DataFrame, quality: pl.DataFrame, config: PostfilteredConfig
-) -> pl.DataFrame:
-    """Returns a VERDICTS row for each sample: kept if neither rule finds it wanting.
+def decide(samples: pl.DataFrame, alignment: pl.DataFrame, config: PostfilteredConfig) -> pl.DataFrame:
+    """Returns a VERDICTS row for each sample: kept unless the evaluator finds its edit misaligned.
 
-    What was not measured is not judged: a missing or null value fails no rule.
+    What was not scored is not judged: a missing or null score fails nothing.
 
     Args:
         samples: SAMPLES.
         alignment: id of a sample, alignment.
-        quality: id of an image, quality of its pixels; without rows where no measure of it is configured.
-        config: both thresholds and the exemptions from each.
+        config: the threshold and what is exempt from it.
     """
     judged = samples.join(alignment.select(sample_id="id", alignment="alignment"), on="sample_id", how="left")
-    judged = judged.join(quality.select(target_id="id", quality="quality"), on="target_id", how="left")
-    misaligned = _fails("alignment", config.min_alignment, config.alignment_exempt)
-    poor = _fails("quality", config.min_quality, config.quality_exempt)
+    below = (pl.col("alignment") < config.min_alignment).fill_null(value=False)
+    misaligned = below & ~exempt(config.alignment_exempt)
     return (
         judged.select(
             id="sample_id",
             stage=pl.lit(STAGE),
-            kept=~(misaligned | poor),
-            rule=pl.when(misaligned).then(pl.lit("alignment")).when(poor).then(pl.lit("quality")),
-            value=pl.when(misaligned).then("alignment").when(poor).then("quality"),
-            threshold=pl.when(misaligned)
-            .then(pl.lit(config.min_alignment))
-            .when(poor)
-            .then(pl.lit(config.min_quality)),
+            kept=~misaligned,
+            rule=pl.when(misaligned).then(pl.lit("alignment")),
+            value=pl.when(misaligned).then("alignment"),
+            threshold=pl.when(misaligned).then(pl.lit(config.min_alignment)),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in VERDICTS.items())
         .sort("id")
     )
-
-
-def _fails(column: str, threshold: float | None, exemptions: tuple[str, ...]) -> pl.Expr:
-    if threshold is None:
-        return pl.lit(value=False)
-    return (pl.col(column) < threshold).fill_null(value=False) & ~exempt(exemptions)

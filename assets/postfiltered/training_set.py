@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 
+from assets.synthesized.templates.catalogue import inverse_name
 from models.seeding import numpy_generator
 
-INVERSE = ":inverse"
 INSTRUCTIVE = ("detailed", "concise", "user_like")
 
 Relation = Literal["parameter", "direction", "category", "kind"]
@@ -135,14 +135,10 @@ def relation_of(edit: Edit, other: Edit) -> Relation | None:
         return "parameter" if edit.parameters != other.parameters else None
     if _same(edit.template, other.template):
         return None
-    if _same(edit.template, _inverted(other.template)) or edit.template == _inverted(other.template):
+    if _same(edit.template, inverse_name(other.template)) or edit.template == inverse_name(other.template):
         return "direction"
     return "category" if edit.place == other.place else "kind"
 
 
 def _same(template: str, other: str) -> bool:
     return (template, other) in SAME_EDIT or (other, template) in SAME_EDIT
-
-
-def _inverted(template: str) -> str:
-    return template.removesuffix(INVERSE) if template.endswith(INVERSE) else template + INVERSE

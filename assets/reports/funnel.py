@@ -1,5 +1,6 @@
 """The funnel: what every stage was given, kept and dropped, and how its filters did on the planted truth."""
 
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -13,6 +14,7 @@ from assets.lake.schemas import RECORDS, SAMPLES, VERDICTS
 from assets.lake.steps import StepOutput
 
 FUNNEL_PATH = "reports/funnel.json"
+FIRST_OF_PAIRS = "filtered_pairs"
 
 
 def write_funnel(lake: Lake) -> StepOutput:
@@ -33,10 +35,15 @@ def write_funnel(lake: Lake) -> StepOutput:
 
 
 def is_monotone(rows: list[dict[str, Any]]) -> bool:
-    """Returns whether no stage kept more than it was given, or lost what no rule dropped."""
-    return all(
-        row["kept"] <= row["in"] and row["in"] - row["kept"] == sum(row["dropped"].values()) for row in rows
+    """Returns whether no stage lost what no rule dropped, nor was given more than the one before kept.
+
+    Pairs are made of images, so the first stage of pairs has no stage before it.
+    """
+    accounted = all(row["in"] - row["kept"] == sum(row["dropped"].values()) >= 0 for row in rows)
+    follows = all(
+        after["in"] <= before["kept"] for before, after in pairwise(rows) if after["stage"] != FIRST_OF_PAIRS
     )
+    return accounted and follows
 
 
 def _ingest_row(records: pl.DataFrame) -> dict[str, Any]:

@@ -46,7 +46,6 @@ def stage_run(
             uri=tracking.uri,
             experiment=tracking.experiment,
             artifact_location=tracking.artifact_location,
-            parent_run_id=None,
             tags=dict(tags),
         ),
     )

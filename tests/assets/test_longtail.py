@@ -68,21 +68,6 @@ def test_an_instruction_indexed_twice_counts_once(lake: Lake, config):
         assert (index.count("text"), index.count("color"), index.count("none")) == (4, 6, 0)
 
 
-def test_the_nearest_equal_an_exhaustive_search(lake: Lake, config):
-    vectors = vectors_of(40)
-    with new_index(lake, config, 8) as index:
-        index.upsert(instructions_of(40), vectors, silent)
-        found = index.nearest(vectors[7], 5)
-        text = index.nearest(vectors[7], 3, category="text")
-    cosines = vectors @ vectors[7]
-    order = np.argsort(-cosines)
-    assert [each.instruction for each in found] == [instructions_of(40)[row] for row in order[:5]]
-    assert [each.similarity for each in found] == pytest.approx(cosines[order[:5]].tolist(), abs=1e-5)
-    assert [each.instruction for each in text] == [
-        instructions_of(40)[row] for row in order if instructions_of(40)[row].category == "text"
-    ][:3]
-
-
 def test_density_counts_all_instructions_within_the_cosine(lake: Lake, config):
     vectors = vectors_of(60)
     with new_index(lake, config, 8) as index:

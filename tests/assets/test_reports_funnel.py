@@ -64,13 +64,21 @@ def test_filters_are_scored_where_there_is_a_truth_alone(lake):
 @pytest.mark.parametrize(
     "row",
     [
-        {"in": 3, "kept": 4, "dropped": {}},
-        {"in": 3, "kept": 2, "dropped": {}},
-        {"in": 3, "kept": 2, "dropped": {"blur": 2}},
+        {"in": 2, "kept": 3, "dropped": {}},
+        {"in": 2, "kept": 1, "dropped": {}},
+        {"in": 2, "kept": 1, "dropped": {"blur": 2}},
+        {"in": 3, "kept": 3, "dropped": {}},
     ],
 )
 def test_what_vanishes_or_appears_without_a_rule_is_noticed(row):
-    assert not is_monotone([{"in": 2, "kept": 2, "dropped": {}}, row])
+    before = {"stage": "raw_images", "in": 2, "kept": 2, "dropped": {}}
+    assert is_monotone([before, {"stage": "deduped", "in": 2, "kept": 2, "dropped": {}}])
+    assert not is_monotone([before, {"stage": "deduped", **row}])
+
+
+def test_pairs_may_be_more_than_the_images_that_they_were_made_of():
+    images = {"stage": "filtered", "in": 2, "kept": 2, "dropped": {}}
+    assert is_monotone([images, {"stage": "filtered_pairs", "in": 9, "kept": 9, "dropped": {}}])
 
 
 def test_a_funnel_in_which_rules_answer_for_everything_is_right(rows):

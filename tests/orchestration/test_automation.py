@@ -156,7 +156,7 @@ def test_new_files_of_the_first_of_two_corpora_are_in_the_range(put, instance, l
     [request] = requests_for_new_batches(instance, lake, two_corpora)
     assert request.tags == {RANGE_START: "a-0001", RANGE_END: "a-0001"}
     ingest(lake, instance, two_corpora)
-    assert [path for path in lake.list("records")] == [
+    assert lake.list("records") == [
         "records/a-0000.parquet",
         "records/a-0001.parquet",
         "records/b-0000.parquet",

@@ -31,6 +31,7 @@ LINEAGE = {
 CHECKS = {
     "raw_samples": ["tables_keep_their_schema"],
     "evaluator": ["tells_edits_apart"],
+    "postfiltered": ["tables_of_pairs_keep_their_schema"],
     "funnel": ["nothing_vanishes"],
     "train_cache": ["nothing_held_out_is_trained_on"],
     "bench_report": ["better_than_copying"],
@@ -96,7 +97,11 @@ def test_invariants_are_checked_where_they_can_break(graph):
 
 def test_a_leak_or_a_broken_table_stops_what_comes_after(graph):
     blocking = {key.name for key in graph.asset_check_keys if graph.get_check_spec(key).blocking}
-    assert blocking == {"tables_keep_their_schema", "nothing_held_out_is_trained_on"}
+    assert blocking == {
+        "tables_keep_their_schema",
+        "tables_of_pairs_keep_their_schema",
+        "nothing_held_out_is_trained_on",
+    }
 
 
 @pytest.mark.parametrize("job", JOBS)

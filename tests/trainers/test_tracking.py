@@ -22,7 +22,6 @@ def tracked_run(toy_data, output, uri):
     tracking = {
         "uri": uri,
         "experiment": "toy",
-        "parent_run_id": "0" * 32,
         "artifact_location": None,
         "tags": {"dagster.run_id": "d1"},
     }
@@ -69,7 +68,6 @@ def test_mlflow_knows_settings_data_and_descent(resumed):
     assert run.data.params["learning_rate"] == "0.01"
     assert run.data.params["loss_weight.floor"] == "0.1"
     assert run.data.params["editor.heads"] == "2"
-    assert run.data.tags["mlflow.parentRunId"] == "0" * 32
     assert run.data.tags["dagster.run_id"] == "d1"
     datasets = {entry.dataset.name: entry.dataset.digest for entry in run.inputs.dataset_inputs}
     assert set(datasets) == {"mixture", "text_cache", "latent_cache"}
@@ -84,7 +82,7 @@ def test_a_server_that_fails_does_not_end_the_training(one_rank, toy_data, tmp_p
     assert len(read_metrics(tmp_path / "metrics.jsonl")) == 7
 
 
-def test_dagster_receives_progress_and_result(one_rank, toy_data, tmp_path, monkeypatch):
+def test_dagster_receives_progress(one_rank, toy_data, tmp_path, monkeypatch):
     from dagster_pipes import encode_param
 
     messages = tmp_path / "messages"
@@ -113,9 +111,6 @@ def test_dagster_receives_progress_and_result(one_rank, toy_data, tmp_path, monk
     assert custom[-1]["stage"] == "pretrain"
     assert custom[-1]["step"] == custom[-1]["steps"] == 6
     assert {"loss", "gradient_norm", "samples_per_second", "validation_loss"} <= set(custom[-1])
-    (result,) = [message["params"] for message in sent if message["method"] == "report_asset_materialization"]
-    assert result["metadata"]["steps"]["raw_value"] == 6
-    assert result["metadata"]["last_validation_loss"]["raw_value"] > 0
 
 
 def test_settings_are_flat_text(toy_data, tmp_path):

@@ -13,13 +13,5 @@ INVERSE = ":inverse"
 
 
 def inverse_name(template: str) -> str:
-    """Returns the name under which the swapped pairs of a template go."""
-    return template + INVERSE
-
-
-def kinds_of_edit() -> tuple[str, ...]:
-    """Returns every template name and, after it, the name of its inverse where it has one."""
-    names = []
-    for template in TEMPLATES.values():
-        names += [template.name, *([inverse_name(template.name)] if template.invertible else [])]
-    return tuple(names)
+    """Returns the name of the edit that undoes this one: `mirror:inverse` of `mirror`, and the other way."""
+    return template.removesuffix(INVERSE) if template.endswith(INVERSE) else template + INVERSE
