@@ -26,6 +26,16 @@ FILES = ("report.json", "figures.csv", "tasks.csv", "scores.csv", "failures.csv"
 REPLIES = "replies.jsonl"
 """Beside the page where a judge was asked; every reply on the page names its key there."""
 
+RAW = {
+    "text_metric": ("texts.jsonl", "text_scores.jsonl"),
+    "companions": ("companions.jsonl",),
+    "demand": ("demand.json",),
+}
+"""What else lies beside the page, by what of `Run.extra` tells of it: readings and figures of each output."""
+
+FIGURES_SHOWN = 6
+"""Of an output at once; the others are behind one more click."""
+
 FAILURES_SHOWN = 500
 """Rows of the table of failures on the page; all of them are in failures.csv."""
 
@@ -116,6 +126,7 @@ def report_figures(run: Run) -> dict[str, Any]:
         "official_prompts": protocol.official if protocol and run.judge else None,
         "judge": dict(run.judge) if run.judge else None,
         "models": list(run.models),
+        "files": files_beside(run),
         "figures": run.figures.to_dicts(),
         "tasks": run.tasks.to_dicts(),
         "references": {
@@ -129,6 +140,12 @@ def report_figures(run: Run) -> dict[str, Any]:
         "notes": list(run.notes),
         **run.extra,
     }
+
+
+def files_beside(run: Run) -> list[str]:
+    """Returns the files beside the page that hold its figures and what each of them was made of."""
+    more = [name for told, names in RAW.items() if told in run.extra for name in names]
+    return [*FILES, *([REPLIES] if run.judge else []), *more]
 
 
 def failures(scores: pl.DataFrame) -> pl.DataFrame:
@@ -192,7 +209,8 @@ def _context(run: Run, samples: SampleViews) -> dict[str, Any]:
     protocol = run.suite.protocol
     return {
         "run": run,
-        "files": [*FILES, REPLIES] if run.judge else FILES,
+        "files": files_beside(run),
+        "figures_shown": FIGURES_SHOWN,
         "protocol": protocol if run.judge else None,
         "beside": _comparable(run),
         "view_titles": VIEW_TITLES,

@@ -13,6 +13,7 @@ from judged_run import judged, rededit_with_two_models, run
 from loopback import as_json, loopback
 from mlflow import MlflowClient
 from page import Page
+from skimage import data
 from toy_bench import gedit, imgedit, item, kris, outputs, write
 
 from benchmarks.aggregate import RULES, Scored, aggregate
@@ -20,8 +21,9 @@ from benchmarks.evaluate import Settings, evaluate
 from benchmarks.judges.replies import read_records
 from benchmarks.parsing.lines import official_scores
 from benchmarks.perf.scoring import judge_figures
+from benchmarks.report import FIGURES_SHOWN
 from benchmarks.suites.catalogue import load_suite
-from benchmarks.suites.item import SuiteError
+from benchmarks.suites.item import SuiteError, picture_of_pixels
 from benchmarks.suites.plain import write_plain
 from benchmarks.tracking import metrics_of
 from models.pixels import encode_png
@@ -186,7 +188,8 @@ def test_figures_are_metrics_of_mlflow_to_the_last_digit(arguments, made, tmp_pa
     assert found.data.params["judge.judge"] == "replay"
     assert found.info.status == "FINISHED"
     names = {file.path for file in client.list_artifacts(run_id)}
-    assert names >= {"index.html", "report.json", "figures.csv", "demand.json"}
+    assert names == {"index.html", *made.figures["files"]}
+    assert {"replies.jsonl", "demand.json"} <= names
 
 
 def test_names_that_mlflow_refuses_are_changed_and_no_number_is_lost(made):
@@ -328,3 +331,25 @@ def test_an_evaluation_without_models_is_refused(tmp_path):
     suite = load_suite("kris", data=kris(tmp_path), images=None, lang="en")
     with pytest.raises(SuiteError, match="nothing to score"):
         evaluate(suite, {}, judge=None, folder=tmp_path, settings=Settings(), made_with={}, progress=silent)
+
+
+def test_the_page_shows_every_figure_of_an_output_and_links_all_that_they_were_made_of(tmp_path):
+    source = data.astronaut()[:256, :256]
+    truth = source.copy()
+    truth[20:60, 20:60] = 255
+    held = [picture_of_pixels(name, pixels) for name, pixels in (("source", source), ("truth", truth))]
+    known = item(sources=(held[0],), truth=held[1], instruction="Write “OPEN”", expected_text="OPEN")
+    write_plain(tmp_path / "data", [known])
+    outputs(tmp_path / "mine", [known])
+    arguments = ["--suite", "plain", "--data", tmp_path / "data", "--outputs", tmp_path / "mine"]
+    run(*arguments, "--companions", "--out", tmp_path / "run")
+    page = Page((tmp_path / "run" / "index.html").read_text(encoding="utf-8"))
+    linked = {link["href"] for link in page.attributes("a")}
+    files = {"texts.jsonl", "text_scores.jsonl", "companions.jsonl", "demand.json", "figures.csv"}
+    assert files <= linked
+    assert files <= set(json.loads((tmp_path / "run" / "report.json").read_text())["files"])
+    assert all((tmp_path / "run" / name).exists() for name in linked if not name.startswith("#"))
+    told = {words.split()[0] for words in page.words if words.strip()}
+    scored = pl.read_csv(tmp_path / "run" / "scores.csv").filter(state="ok")["measure"].unique().to_list()
+    assert len(scored) > FIGURES_SHOWN
+    assert set(scored) <= told

@@ -76,7 +76,7 @@ def test_the_page_asks_nothing_of_a_network(run, page):
         if name in ("src", "href", "srcset", "action", "data", "poster")
     ]
     files = {address for address in addresses if not address.startswith(("data:", "#"))}
-    assert files == {"report.json", "figures.csv", "tasks.csv", "scores.csv", "failures.csv"}
+    assert files == {"report.json", "figures.csv", "tasks.csv", "scores.csv", "failures.csv", "demand.json"}
     assert all((run[2].page.parent / name).exists() for name in files)  # links that a reader may follow
     assert all(image["src"].startswith("data:") for image in page.attributes("img"))
     assert not page.attributes("script")
