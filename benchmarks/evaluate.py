@@ -102,7 +102,7 @@ def evaluate(
         try:
             besides = _besides(suite, outputs, folder, settings=settings, progress=progress)
             scores, measures = _scored(
-                suite, outputs, session, besides, parallel=settings.parallel, progress=progress
+                suite, outputs, session or thumbnails, besides, parallel=settings.parallel, progress=progress
             )
             run = _run(suite, outputs, scores, measures, judge=judge, settings=settings, made_with=made_with)
             run = replace(run, notes=_notes(besides, run), extra={**run.extra, **joined(besides).facts})
@@ -160,16 +160,17 @@ def _besides(
 def _scored(
     suite: Suite,
     outputs: Mapping[str, Outputs],
-    session: Session | None,
+    session: Session | Thumbnails,
     besides: tuple[Unjudged, Unjudged],
     *,
     parallel: int,
     progress: Progress,
 ) -> tuple[pl.DataFrame, Sequence[Measure]]:
-    if session is None:
-        rows = measure_outputs(suite.items, outputs, against_truth, MEASURES)
+    if isinstance(session, Thumbnails):
+        rows = measure_outputs(suite.items, outputs, against_truth, MEASURES, thumbnails=session)
         text, rest = besides
-        own, near = _first_is_told(rows), sum(row["measure"] == "psnr" for row in rows)
+        own = _first_is_told(rows)
+        near = sum(row["measure"] == "psnr" and row["state"] == "ok" for row in rows)
         # Companions never lead: handing the source back is best at all of them.
         first = (*text.measures, *own) if text.scored() >= max(near, 1) else (*own, *text.measures)
         return score_table([*rows, *joined(besides).rows]), (*first, *rest.measures)

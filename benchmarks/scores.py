@@ -12,6 +12,10 @@ from benchmarks.suites.item import BenchItem
 MEASURED = "measured"
 """The view of figures that no judge has a say in."""
 
+Value = float | Reading | None
+"""What a measure gives for an output: a figure; the state that it is in instead, which counts as missing; or
+null where the measure does not apply to the item, whatever a model made of it: then there is no row."""
+
 SCORES = {
     "model": pl.String(),
     "sample_id": pl.String(),
@@ -65,7 +69,7 @@ def score_table(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 def measured_rows(
     model: str,
     items: Sequence[BenchItem],
-    values: Mapping[str, Mapping[str, float | None]],
+    values: Mapping[str, Mapping[str, Value]],
     measures: Sequence[Measure],
 ) -> list[dict[str, Any]]:
     """Returns rows of figures that need no judge.
@@ -73,17 +77,16 @@ def measured_rows(
     Args:
         model: that made the outputs.
         items: all that the measures apply to.
-        values: sample id to measure to value; an item that is missing has no output. A null leaves the
-            measure out for that item, since it was not measured.
+        values: sample id to measure to value; an item that is missing has no output.
         measures: which.
     """
     rows = []
     for item in items:
         found = values.get(item.sample_id)
         for measure in measures:
-            value = None if found is None else found.get(measure.name)
-            if found is not None and value is None:
+            value = Reading(State.MISSING_OUTPUT) if found is None else found.get(measure.name)
+            if value is None:
                 continue
-            reading = Reading(State.MISSING_OUTPUT) if value is None else Reading(State.OK, (value,))
+            reading = value if isinstance(value, Reading) else Reading(State.OK, (value,))
             rows.append(score_row(model, item, measure.name, view=MEASURED, repeat=0, reading=reading))
     return rows

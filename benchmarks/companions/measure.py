@@ -1,11 +1,11 @@
 """What an output did to its source besides the edit: moved it, zoomed it, changed the rest, lost a face."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,14 +13,16 @@ from benchmarks.aggregate import RULES
 from benchmarks.companions.alignment import Aligner, Alignment, laid_back, resized_to
 from benchmarks.companions.preservation import LEAST_SHARE, Preservation, preservation
 from benchmarks.companions.region import edit_region
+from benchmarks.measured import output_pixels, why_unread
+from benchmarks.parsing.reading import Reading, State
 from benchmarks.protocols.protocol import Measure
-from benchmarks.scores import measured_rows
-from benchmarks.suites.item import BenchItem, MissingPictureError, picture_of_file
+from benchmarks.scores import Value, measured_rows
+from benchmarks.suites.item import BenchItem, MissingPictureError
 from benchmarks.suites.outputs import Outputs
 from benchmarks.unjudged import Unjudged
 from models.faces import Face, FaceReader, identity_similarity
 from models.pair_metrics import PSNR_CAP
-from models.pixels import UnreadableImageError
+from models.pixels import UnreadableImageError, shrink
 from models.progress import Progress
 from models.thumbnail import squeeze
 
@@ -41,8 +43,13 @@ KEPT_DESCRIPTOR = Measure(
 IDENTITY = Measure("identity", "Likeness of faces, 0 to 1", 0.0, 1.0, STRICT, decimals=3)
 MEASURES = (SHIFT, ZOOM, KEPT_PSNR, KEPT_SSIM, KEPT_MSE, KEPT_LPIPS, KEPT_DESCRIPTOR, IDENTITY)
 
+UNALIGNED = Reading(State.UNMEASURED, note="too little in common with the source to tell a shift")
+
 STILL_SHIFT, STILL_ZOOM, STILL_TURN = 0.1, 0.02, 0.02
 """Pixels, percent and degrees below which a picture hasn't moved: moving it back would only blur it."""
+
+LONG_SIDE = 2048
+"""Pixels: larger pictures are compared at this size, or those of 64 megapixels would take gigabytes each."""
 
 WORKERS = 2
 
@@ -60,39 +67,45 @@ class _Item:
     """One item, its source looked at once for all models."""
 
     def __init__(self, item: BenchItem, tools: Tools) -> None:
-        self.source = item.sources[0].pixels()
-        self.region = edit_region(item)
+        whole = item.sources[0].pixels()
+        self.source = shrink(whole, LONG_SIDE)
+        self.scale = max(whole.shape[:2]) / max(self.source.shape[:2])
         self.tools = tools
+        self.region, self.lacking = _region(item)
         self._aligner = Aligner(self.source, self.region)
         self._faces: list[Face] | None = None if tools.faces is None else tools.faces.faces(self.source)
 
     def applies(self) -> set[str]:
         """Returns the measures that an output of this item can have."""
-        names = {SHIFT.name, ZOOM.name}
-        if self.region is not None and (~self.region).mean() >= LEAST_SHARE:
-            names |= {KEPT_PSNR.name, KEPT_SSIM.name, KEPT_MSE.name}
-            names |= set() if self.tools.lpips is None else {KEPT_LPIPS.name}
-            names |= set() if self.tools.descriptor is None else {KEPT_DESCRIPTOR.name}
-        return names | ({IDENTITY.name} if self._faces else set())
+        names = {SHIFT.name, ZOOM.name} | ({IDENTITY.name} if self._faces else set())
+        if self.lacking is not None or self._has_outside():
+            names |= _kept(self.tools)
+        return names
 
-    def record(self, output: np.ndarray) -> dict[str, Any]:
-        """Returns figures by measure, and the alignment behind them."""
+    def values(self, output: np.ndarray) -> tuple[dict[str, Value], Alignment | None]:
+        """Returns what each measure gives, and the alignment behind it."""
+        output = shrink(output, LONG_SIDE)
         found = self._aligner.align(output)
-        figures: dict[str, float | None] = dict.fromkeys(measure.name for measure in MEASURES)
+        values: dict[str, Value] = dict.fromkeys((SHIFT.name, ZOOM.name), UNALIGNED)
         if found is not None:
-            figures |= {SHIFT.name: found.shift, ZOOM.name: abs(found.zoom)}
+            values |= {SHIFT.name: found.shift * self.scale, ZOOM.name: abs(found.zoom)}
         if self._faces and self.tools.faces is not None:
-            figures[IDENTITY.name] = identity_similarity(self._faces, self.tools.faces.faces(output))
-        if self.region is not None:
-            figures |= self._outside(output, found, ~self.region)
-        return {"figures": figures, "alignment": _described(found)}
+            values[IDENTITY.name] = identity_similarity(self._faces, self.tools.faces.faces(output))
+        if self.lacking is not None:
+            values |= dict.fromkeys(_kept(self.tools), self.lacking)
+        elif self.region is not None and self._has_outside():
+            values |= self._outside(output, found, ~self.region)
+        moved = None if found is None else found._replace(dx=found.dx * self.scale, dy=found.dy * self.scale)
+        return values, moved
+
+    def _has_outside(self) -> bool:
+        return self.region is not None and (~self.region).mean() >= LEAST_SHARE
 
     def _outside(
         self, output: np.ndarray, found: Alignment | None, outside: np.ndarray
-    ) -> dict[str, float | None]:
+    ) -> Mapping[str, Value]:
         picture, where, kept = self._nearest(output, found, outside)
-        if kept is None:
-            return {}
+        assert kept is not None, "the output as it is has all that lies outside"
         lpips, descriptor = self.tools.lpips, self.tools.descriptor
         pair = _blanked(self.source, picture, where)
         return {
@@ -119,6 +132,15 @@ class _Item:
         return moved
 
 
+class _Compared(NamedTuple):
+    """What an output comes to, by measure; how it is moved; whether it was read, and shrunk."""
+
+    values: Mapping[str, Value]
+    alignment: Alignment | None
+    readable: bool
+    shrunk: bool = False
+
+
 def measure_companions(
     items: Sequence[BenchItem],
     outputs: Mapping[str, Outputs],
@@ -136,50 +158,72 @@ def measure_companions(
         folder: of the run.
         progress: told what is done.
     """
-    found: list[dict[str, Any]] = []
-    applies: dict[str, set[str]] = {}
+    found: list[dict[str, _Compared]] = []
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="companions") as pool:
         looked = pool.map(lambda item: _of_item(item, outputs, tools), items)
-        for done, (item, (names, records)) in enumerate(zip(items, looked, strict=True), start=1):
-            applies[item.sample_id] = names
-            found += records
+        for done, compared in enumerate(looked, start=1):
+            found.append(compared)
             progress("compare with sources", done, len(items))
-    lines = [json.dumps(record, ensure_ascii=False) for record in found]
+    records = [
+        _record(model, item, one)
+        for item, by_model in zip(items, found, strict=True)
+        for model, one in by_model.items()
+        if one.readable
+    ]
+    lines = [json.dumps(record, ensure_ascii=False) for record in records]
     (folder / "companions.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    told = [measure for measure in MEASURES if any(measure.name in names for names in applies.values())]
+    names = {name for by_model in found for one in by_model.values() for name in one.values}
+    shown = [measure for measure in MEASURES if measure.name in names]
     rows: list[Mapping[str, Any]] = []
     for model in outputs:
-        values = {record["id"]: record["figures"] for record in found if record["model"] == model}
-        for measure in told:
-            chosen = [item for item in items if measure.name in applies[item.sample_id]]
-            rows += measured_rows(model, chosen, values, [measure])
-    return Unjudged(rows, told, _notes(found, told, tools), {"companions": _facts(tools)})
+        pairs = zip(items, found, strict=True)
+        values = {item.sample_id: by_model[model].values for item, by_model in pairs}
+        rows += measured_rows(model, items, values, shown)
+    notes = _notes(records, shown, tools)
+    shrunk = sum(any(one.shrunk for one in by_model.values()) for by_model in found)
+    if shrunk:
+        notes.append(f"{shrunk} sources are over {LONG_SIDE:,} pixels long and were compared at that size.")
+    return Unjudged(rows, shown, notes, {"companions": _facts(tools)})
 
 
-def _of_item(
-    item: BenchItem, outputs: Mapping[str, Outputs], tools: Tools
-) -> tuple[set[str], list[dict[str, Any]]]:
-    """Returns which measures apply to an item, and a record for each output that can be read."""
+def _of_item(item: BenchItem, outputs: Mapping[str, Outputs], tools: Tools) -> dict[str, _Compared]:
+    """Returns what each model's output of an item comes to; the measures are the same for all models."""
     try:
         against = _Item(item, tools)
-    except (MissingPictureError, UnreadableImageError):
-        return set(), []
-    records = [
-        {"model": model, "id": item.sample_id, **against.record(output)}
-        for model, output in _readable(item, outputs)
-    ]
-    return against.applies(), records
+    except (MissingPictureError, UnreadableImageError) as error:
+        lack = Reading(State.MISSING_SOURCE, note=why_unread(item.sources[0].name, error))
+        names = {SHIFT.name, ZOOM.name, *(_kept(tools) if item.mask or item.truth else ())}
+        return {model: _Compared(dict.fromkeys(names, lack), None, readable=False) for model in outputs}
+    found = {}
+    for model, made in outputs.items():
+        output = output_pixels(item, made)
+        if isinstance(output, Reading):
+            found[model] = _Compared(dict.fromkeys(against.applies(), output), None, readable=False)
+        else:
+            found[model] = _Compared(*against.values(output), readable=True, shrunk=against.scale > 1)
+    return found
 
 
-def _readable(item: BenchItem, outputs: Mapping[str, Outputs]) -> Iterator[tuple[str, np.ndarray]]:
-    for model, found in outputs.items():
-        path = found.paths.get(item.sample_id)
-        if path is not None:
-            try:
-                output = picture_of_file(path).pixels()
-            except (MissingPictureError, UnreadableImageError):
-                continue
-            yield model, output
+def _region(item: BenchItem) -> tuple[np.ndarray | None, Reading | None]:
+    """Returns where an item may change, and why that can't be said where its mask or truth can't be read."""
+    try:
+        return edit_region(item, LONG_SIDE), None
+    except (MissingPictureError, UnreadableImageError) as error:
+        return None, Reading(State.MISSING_SOURCE, note=f"mask or known truth: {error}")
+
+
+def _kept(tools: Tools) -> set[str]:
+    """Returns the measures of what lies outside an edit, as far as there are weights for them."""
+    names = {KEPT_PSNR.name, KEPT_SSIM.name, KEPT_MSE.name}
+    names |= set() if tools.lpips is None else {KEPT_LPIPS.name}
+    return names | (set() if tools.descriptor is None else {KEPT_DESCRIPTOR.name})
+
+
+def _record(model: str, item: BenchItem, compared: _Compared) -> dict[str, Any]:
+    values = {measure.name: compared.values.get(measure.name) for measure in MEASURES}
+    figures = {name: None if isinstance(value, Reading) else value for name, value in values.items()}
+    described = _described(compared.alignment)
+    return {"model": model, "id": item.sample_id, "figures": figures, "alignment": described}
 
 
 def _is_still(found: Alignment) -> bool:
@@ -221,7 +265,7 @@ def _notes(found: Sequence[Mapping[str, Any]], told: Sequence[Measure], tools: T
     if lost:
         notes.append(
             f"{lost} of {len(found)} outputs have too little in common with their source to tell a shift "
-            "from a new picture; they have no figure of shift or zoom."
+            "from a new picture; they have no figure of shift or zoom and count as missing there."
         )
     if KEPT_PSNR not in told:
         notes.append("No sample says where its edit belongs, by mask or truth: nothing outside is measured.")

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 
 from benchmarks.companions.alignment import resized_to
-from benchmarks.suites.item import BenchItem
+from benchmarks.suites.item import BenchItem, Picture
+from models.pixels import shrink
 
 CHANGED = 12
 """Levels of the most changed channel from which a pixel of the truth counts as edited; JPEG moves less."""
@@ -19,8 +20,10 @@ MASKED = 128
 """Grey level from which a pixel of a mask is white; masks are often stored as JPEG."""
 
 
-def edit_region(item: BenchItem) -> np.ndarray | None:
+def edit_region(item: BenchItem, long_side: int | None = None) -> np.ndarray | None:
     """Returns where an item may change, (H, W) bool of its source's size; None where nothing says so.
+
+    With `long_side` source and truth are shrunk to it first, and so is the region.
 
     Mask and truth count together: a mask of where moved text comes to says nothing of where it was.
 
@@ -28,16 +31,22 @@ def edit_region(item: BenchItem) -> np.ndarray | None:
         MissingPictureError: a picture of the item is not there.
         UnreadableImageError: one does not decode.
     """
-    source = item.sources[0].pixels()
+    source = _shrunk(item.sources[0], long_side)
     height, width = source.shape[:2]
     regions = []
     if item.mask is not None:
         mask = resized_to(item.mask.pixels(), height, width)
         regions.append(grown(mask.max(axis=2) >= MASKED))
-    truth = None if item.truth is None else item.truth.pixels()
+    truth = None if item.truth is None else _shrunk(item.truth, long_side)
     if truth is not None and truth.shape == source.shape:
         regions.append(changed_region(source, truth))
     return np.logical_or.reduce(regions) if regions else None
+
+
+def _shrunk(picture: Picture, long_side: int | None) -> np.ndarray:
+    # Decoded whole: a JPEG decoded at a reduced scale differs from a PNG of the same pixels shrunk.
+    pixels = picture.pixels()
+    return pixels if long_side is None else shrink(pixels, long_side)
 
 
 def changed_region(source: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -13,6 +13,8 @@ class State(StrEnum):
     API_FAILED = "api_failed"
     MISSING_OUTPUT = "missing_output"
     MISSING_SOURCE = "missing_source"
+    UNMEASURED = "unmeasured"
+    """The output is there and can't be measured, such as for its size."""
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.aggregate import RULES
 from benchmarks.judges.replies import Replies
+from benchmarks.measured import why_unread
+from benchmarks.parsing.reading import Reading, State
 from benchmarks.protocols.protocol import Measure
-from benchmarks.scores import measured_rows
+from benchmarks.scores import Value, measured_rows
 from benchmarks.suites.item import BenchItem, MissingPictureError, read_limited
 from benchmarks.suites.outputs import Outputs
 from benchmarks.text.normal import normal
@@ -68,33 +70,67 @@ class _Case:
     def source_lines(self) -> list[str]:
         return self.texts.of(self.item.sources[0].read())
 
-    def figures(self, lines: Sequence[str]) -> tuple[dict[str, float | None], TextScore | None]:
-        """Returns figures by measure, and the score behind the first where it is one of a text to be read."""
-        op, wanted = self.target.op, self.target.wanted
-        score = None if op == "delete" else score_text(lines, wanted, self.weights)
-        gone = self._gone(lines) if op in ("delete", "replace") and self.target.old else None
-        stayed = self._stayed(lines) if op != "style" else None
-        return {OCR.name: gone if score is None else score.score, GONE.name: gone, STAYED.name: stayed}, score
+    @cached_property
+    def lacking(self) -> Reading | None:
+        """Why nothing can be held against the source, where it is missing or broken."""
+        try:
+            _ = self.source_lines
+        except (MissingPictureError, UnreadableImageError) as error:
+            return Reading(State.MISSING_SOURCE, note=why_unread(self.item.sources[0].name, error))
+        return None
 
-    def _gone(self, lines: Sequence[str]) -> float | None:
-        """Returns 1 less what is left of the old text; None where OCR can't read it in the source either."""
-        if residual(self.source_lines, self.target.old, self.weights) == 0:
-            return None
+    @cached_property
+    def applies(self) -> set[str]:
+        """The measures that an output of this item can have: those that need texts of its source only where
+        OCR reads them there."""
+        op, names = self.target.op, set[str]()
+        if op in ("delete", "replace") and self.target.old:
+            lacks = self.lacking is not None
+            if lacks or residual(self.source_lines, self.target.old, self.weights) > 0:
+                names.add(GONE.name)
+        if op != "delete" or GONE.name in names:
+            names.add(OCR.name)
+        if op != "style" and self.target.keep and (self.lacking is not None or self._readable):
+            names.add(STAYED.name)
+        return names
+
+    def score(self, lines: Sequence[str]) -> TextScore | None:
+        """Returns the score of a text to be read; None where the text is to be gone."""
+        op, wanted = self.target.op, self.target.wanted
+        return None if op == "delete" else score_text(lines, wanted, self.weights)
+
+    def values(self, lines: Sequence[str], score: TextScore | None) -> dict[str, Value]:
+        """Returns what each measure that applies gives for the lines of an output."""
+        found: dict[str, Value] = {}
+        for name, measured in ((GONE.name, self._gone), (STAYED.name, self._stayed)):
+            if name in self.applies:
+                found[name] = measured(lines) if self.lacking is None else self.lacking
+        if OCR.name in self.applies:
+            found[OCR.name] = found[GONE.name] if score is None else score.score
+        return found
+
+    def _gone(self, lines: Sequence[str]) -> float:
+        """Returns 1 less what is left of the old text."""
         rest = [line for line in map(normal, lines) if line]
         for text in self.target.new:  # a new text may hold the old one
             rest = without(rest, best_window(rest, normal(text)))
         return 1 - residual(rest, self.target.old, self.weights)
 
-    def _stayed(self, lines: Sequence[str]) -> float | None:
-        readable = [
-            text
-            for text in self.target.keep
-            if score_text(self.source_lines, text, self.weights).score > BY_CHANCE
-        ]
-        if not readable:
-            return None
-        before = score_text(self.source_lines, readable, self.weights).score
-        return min(1.0, score_text(lines, readable, self.weights).score / before)
+    def _stayed(self, lines: Sequence[str]) -> float:
+        before = score_text(self.source_lines, self._readable, self.weights).score
+        return min(1.0, score_text(lines, self._readable, self.weights).score / before)
+
+    @cached_property
+    def _readable(self) -> list[str]:
+        lines, weights = self.source_lines, self.weights
+        return [text for text in self.target.keep if score_text(lines, text, weights).score > BY_CHANCE]
+
+
+class _Read(NamedTuple):
+    """What an output comes to, by measure, and its line of text_scores.jsonl where it could be read."""
+
+    values: Mapping[str, Value]
+    record: Mapping[str, Any] | None
 
 
 class _Texts:
@@ -159,15 +195,17 @@ def measure_text(
         found = list(_measured(cases, outputs, progress))
     finally:
         store.close()
-    lines = [json.dumps(record, ensure_ascii=False) for record in found]
+    records = [read.record for by_model in found for read in by_model.values() if read.record is not None]
+    lines = [json.dumps(record, ensure_ascii=False) for record in records]
     (folder / "text_scores.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     rows: list[Mapping[str, Any]] = []
     chosen = [case.item for case in cases]
     for model in outputs:
-        values = {record["id"]: record["figures"] for record in found if record["model"] == model}
+        pairs = zip(chosen, found, strict=True)
+        values = {item.sample_id: by_model[model].values for item, by_model in pairs}
         rows += measured_rows(model, chosen, values, MEASURES)
     return Unjudged(
-        rows=rows if chosen else [],
+        rows=rows,
         measures=MEASURES if chosen else (),
         notes=_notes(items, metric, cases),
         facts={"text_metric": _facts(metric, cases)},
@@ -186,41 +224,48 @@ def _usable(items: Sequence[BenchItem], metric: TextMetric) -> Iterator[tuple[Be
 
 def _measured(
     cases: Sequence[_Case], outputs: Mapping[str, Outputs], progress: Progress
-) -> Iterator[dict[str, Any]]:
-    """Yields a record for each item and model with an output that can be read."""
+) -> Iterator[dict[str, _Read]]:
+    """Yields what each model's output of an item comes to, in the order of the items."""
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="text") as pool:
-        for done, records in enumerate(pool.map(lambda case: _of_case(case, outputs), cases), start=1):
-            yield from records
+        for done, read in enumerate(pool.map(lambda case: _of_case(case, outputs), cases), start=1):
+            yield read
             progress("read text", done, len(cases))
 
 
-def _of_case(case: _Case, outputs: Mapping[str, Outputs]) -> list[dict[str, Any]]:
-    records = []
-    for model, found in outputs.items():
-        path = found.paths.get(case.item.sample_id)
-        try:
-            lines = None if path is None else case.texts.of(read_limited(path))
-        except (MissingPictureError, UnreadableImageError):
-            lines = None
-        if lines is None:
+def _of_case(case: _Case, outputs: Mapping[str, Outputs]) -> dict[str, _Read]:
+    found = {}
+    for model, made in outputs.items():
+        lines = _lines(case, made)
+        if isinstance(lines, Reading):
+            found[model] = _Read(dict.fromkeys(case.applies, lines), None)
             continue
-        try:
-            figures, score = case.figures(lines)
-        except (MissingPictureError, UnreadableImageError):
-            continue  # the source: `gone` and `stayed` have nothing to be held against
-        records.append(
-            {
-                "model": model,
-                "id": case.item.sample_id,
-                "op": case.target.op,
-                "wanted": list(case.target.wanted),
-                "review": case.target.review,
-                "figures": figures,
-                "parts": None if score is None else score.record(),
-                "lines": lines,
-            }
-        )
-    return records
+        score = case.score(lines)
+        values = case.values(lines, score)
+        figures = {measure.name: values.get(measure.name) for measure in MEASURES}
+        record = {
+            "model": model,
+            "id": case.item.sample_id,
+            "op": case.target.op,
+            "wanted": list(case.target.wanted),
+            "review": case.target.review,
+            "figures": {
+                name: None if isinstance(value, Reading) else value for name, value in figures.items()
+            },
+            "parts": None if score is None else score.record(),
+            "lines": lines,
+        }
+        found[model] = _Read(values, record)
+    return found
+
+
+def _lines(case: _Case, made: Outputs) -> list[str] | Reading:
+    path = made.paths.get(case.item.sample_id)
+    if path is None:
+        return Reading(State.MISSING_OUTPUT, note=made.problems.get(case.item.sample_id, ""))
+    try:
+        return case.texts.of(read_limited(path))
+    except (MissingPictureError, UnreadableImageError) as error:
+        return Reading(State.MISSING_OUTPUT, note=why_unread(path.name, error))
 
 
 def _facts(metric: TextMetric, cases: Sequence[_Case]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from page import Page
 from skimage import data
 from toy_bench import gedit, imgedit, item, kris, outputs, write
+from toy_suite import picture
 
 from benchmarks.aggregate import RULES, Scored, aggregate
 from benchmarks.evaluate import Settings, evaluate
@@ -234,6 +235,32 @@ def test_without_a_judge_presence_and_nearness_to_a_truth_are_measured(tmp_path)
     psnr = figure(figures, measure="psnr")
     assert (psnr["value"], psnr["scored"], psnr["samples"]) == (100.0, 1, 2)
     assert figure(figures, measure="present")["coverage"] == pytest.approx(2 / 3)
+
+
+def test_without_a_judge_every_missing_value_is_counted_with_its_reason(tmp_path):
+    truth = item("1").sources[0]
+    wide = picture_of_pixels("truth", picture("wide", 32, 48))
+    write_plain(
+        tmp_path / "suite",
+        [item("1", truth=truth), item("2", truth=wide), item("3", truth=truth), item("4", truth=truth)],
+    )
+    outputs(tmp_path / "mine", [item(name) for name in "1234"])
+    write(tmp_path / "suite" / "pictures" / "3-truth.png", b"broken")
+    (tmp_path / "suite" / "pictures" / "4-source0.png").unlink()
+    suite = ["--suite", "plain", "--data", tmp_path / "suite", "--no-companions"]
+    run(*suite, "--outputs", tmp_path / "mine", "--out", tmp_path / "run")
+    rows = pl.read_csv(tmp_path / "run" / "scores.csv").to_dicts()
+    states = {(row["measure"], row["sample_id"]): row["state"] for row in rows}
+    assert [states["psnr", number] for number in (1, 2, 3, 4)] == [
+        "ok", "unmeasured", "missing_source", "missing_source",
+    ]  # fmt: skip
+    assert [states["present", number] for number in (1, 2, 3, 4)] == ["ok", "ok", "ok", "missing_source"]
+    notes = {(row["measure"], row["sample_id"]): row["note"] for row in rows}
+    assert notes["psnr", 2] == "the output is 32 x 32, the known truth 48 x 32"
+    assert "3-truth.png" in notes["psnr", 3]
+    assert "4-source0.png cannot be read" in notes["present", 4]
+    psnr = figure(json.loads((tmp_path / "run" / "report.json").read_text()), measure="psnr")
+    assert (psnr["scored"], psnr["samples"], psnr["complete"]) == (1, 4, False)
 
 
 def test_published_scores_stand_beside_no_figure_of_another_scale(arguments, tmp_path):

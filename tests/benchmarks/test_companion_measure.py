@@ -1,6 +1,7 @@
 """What outputs did besides the edit: measured with real photographs and edits that are known to the pixel."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,11 +11,12 @@ from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 from toy_weights import faces_folder, lpips_folder
 
+from benchmarks.companions import measure
 from benchmarks.companions.measure import MEASURES, Tools, measure_companions
 from benchmarks.companions.preservation import preservation
 from benchmarks.companions.region import changed_region, edit_region
 from benchmarks.measuring import companion_tools
-from benchmarks.suites.item import BenchItem, SuiteError, picture_of_pixels
+from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, SuiteError, picture_of_pixels
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.textedit import load_textedit
 from models.descriptor import CopyDescriptor, save_descriptor
@@ -102,6 +104,59 @@ def test_a_new_picture_has_no_shift_and_kept_little(measured):
     assert ("new", "shift") not in found
     assert found["new", "kept_ssim"] < 0.5
     assert any(note.startswith("1 of 4 outputs have too little in common") for note in result.notes)
+
+
+def test_an_output_that_cannot_be_aligned_counts_as_missing_for_its_model(measured):
+    _, result, _ = measured
+    rows = {row["model"]: row for row in result.rows if row["measure"] == "shift"}
+    assert set(rows) == {"clean", "shifted", "repainted", "new"}
+    assert (rows["new"]["state"], rows["new"]["values"]) == ("unmeasured", [])
+    assert "too little in common" in rows["new"]["note"]
+
+
+def test_a_missing_source_and_a_broken_truth_are_rows_that_say_so(tmp_path):
+    def gone():
+        raise MissingPictureError("lost.png cannot be read")
+
+    lost, cut = Picture("lost.png", gone), Picture("cut.png", lambda: encode_png(PHOTOGRAPH)[:900])
+    items = [
+        replace(item("1", truth=PHOTOGRAPH), sources=(lost,)), replace(item("2"), sources=(lost,)),
+        replace(item("3"), truth=cut),
+    ]  # fmt: skip
+    found = outputs(tmp_path, {"mine": dict.fromkeys("123", PHOTOGRAPH)})
+    result = measure_companions(items, found, Tools(), folder=tmp_path, progress=silent)
+    told = {(row["sample_id"], row["measure"]): (row["state"], row["note"]) for row in result.rows}
+    assert told["1", "shift"] == told["2", "zoom"] == ("missing_source", "lost.png cannot be read")
+    assert told["1", "kept_psnr"][0] == told["3", "kept_psnr"][0] == "missing_source"
+    assert told["3", "kept_psnr"][1].startswith("mask or known truth: ")
+    assert ("2", "kept_psnr") not in told
+    assert told["3", "shift"] == ("ok", "")
+
+
+def test_the_reason_for_a_missing_output_is_kept(tmp_path):
+    found = {"mine": Outputs({}, {"1": "the editor failed: no idea"}, [])}
+    result = measure_companions([item()], found, Tools(), folder=tmp_path, progress=silent)
+    assert {row["note"] for row in result.rows} == {"the editor failed: no idea"}
+
+
+def test_large_pictures_are_compared_small_and_their_shift_is_told_in_their_own_pixels(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, "LONG_SIDE", 300)
+    compared = []
+    real = preservation
+
+    def seen(source, output, outside):
+        compared.append(source.shape)
+        return real(source, output, outside)
+
+    monkeypatch.setattr(measure, "preservation", seen)
+    edited = with_a_box(PHOTOGRAPH)
+    found = outputs(tmp_path, {"shifted": {"1": shifted(edited, 4, -3)}})
+    result = measure_companions([item(truth=edited)], found, Tools(), folder=tmp_path, progress=silent)
+    assert figures(result)["shifted", "shift"] == pytest.approx(5, abs=0.3)
+    record = json.loads((tmp_path / "companions.jsonl").read_text())
+    assert (record["alignment"]["dx"], record["alignment"]["dy"]) == pytest.approx((4, -3), abs=0.3)
+    assert {max(shape) for shape in compared} == {300}
+    assert any("1 sources are over 300 pixels long" in note for note in result.notes)
 
 
 def test_what_lacks_weights_is_named_and_absent(measured):

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from benchmarks.command import bench
 from benchmarks.evaluate import Settings, evaluate
 from benchmarks.measuring import text_metric
-from benchmarks.suites.item import BenchItem, SuiteError, picture_of_pixels
+from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, SuiteError, picture_of_pixels
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.suite import Suite
 from benchmarks.text.measure import TextMetric, measure_text
@@ -167,6 +167,35 @@ def test_missing_and_broken_outputs_are_the_worst_case_and_no_score(made, tmp_pa
     result = measure_text(items(), found, TextMetric(TARGETS, READER), folder=folder, progress=silent)
     states = {row["sample_id"]: row["state"] for row in result.rows if row["measure"] == "OCR"}
     assert states == {"swap": "ok", "gone": "missing_output", "bold": "missing_output"}
+
+
+def test_without_its_source_a_text_is_read_and_what_needs_the_source_says_so(made, tmp_path):
+    _, found, _ = made
+
+    def gone():
+        raise MissingPictureError("swap.png cannot be read")
+
+    lost = [replace(one, sources=(Picture("swap.png", gone),)) for one in items()]
+    result = measure_text(lost, found, TextMetric(TARGETS, READER), folder=tmp_path, progress=silent)
+    rows = [row for row in result.rows if row["model"] == "good"]
+    told = {(row["sample_id"], row["measure"]): row["state"] for row in rows}
+    assert told == {
+        ("swap", "OCR"): "ok", ("swap", "text_gone"): "missing_source",
+        ("swap", "text_stayed"): "missing_source", ("gone", "OCR"): "missing_source",
+        ("gone", "text_gone"): "missing_source", ("bold", "OCR"): "ok",
+    }  # fmt: skip
+    assert {row["note"] for row in rows if row["state"] != "ok"} == {"swap.png cannot be read"}
+
+
+def test_the_same_samples_count_for_a_model_without_outputs(made, tmp_path):
+    found = {**made[1], "none": Outputs({}, {"swap": "there is no output swap.png"}, [])}
+    result = measure_text(items(), found, TextMetric(TARGETS, READER), folder=tmp_path, progress=silent)
+    of = {model: set() for model in found}
+    for row in result.rows:
+        of[row["model"]].add((row["sample_id"], row["measure"]))
+    assert of["none"] == of["good"] == of["bad"]
+    notes = {row["note"] for row in result.rows if row["model"] == "none" and row["sample_id"] == "swap"}
+    assert notes == {"there is no output swap.png"}
 
 
 def test_text_leads_where_no_judge_and_no_nearer_truth_does(made, tmp_path):
