@@ -1,6 +1,6 @@
 """From the table of scores to the figures of a report: averages, coverage, intervals, and the worst case."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -64,10 +64,12 @@ def summarise(
     figures, tasks = [], []
     for measure in measures:
         rows = scores.filter(pl.col("measure") == measure.name)
+        widths = _widths(rows)
         for (model, view), part in rows.group_by("model", "view", maintain_order=True):
             names = {"model": model, "measure": measure.name, "view": view}
             rule = measure.rule(str(view))
-            figure = _figure(part, measure, rule, seed=seed, bootstraps=bootstraps)
+            figure = _figure(part, rule, seed=seed, bootstraps=bootstraps)
+            figure["missing_as_worst"] = _worst_case(part, measure, rule, widths)
             if figure["samples"] == everything:
                 figure |= _covered(figure["coverage"] * everything, everything + rejected)
             figures.append({**names, **figure})
@@ -84,9 +86,7 @@ def sample_means(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _figure(
-    part: pl.DataFrame, measure: Measure, rule: Rule, *, seed: int, bootstraps: int
-) -> dict[str, Any]:
+def _figure(part: pl.DataFrame, rule: Rule, *, seed: int, bootstraps: int) -> dict[str, Any]:
     by_repeat = [_scored(rows) for _, rows in part.group_by("repeat", maintain_order=True)]
     overalls = [found for rows in by_repeat if (found := aggregate(rows, rule).overall) is not None]
     samples = part["sample_id"].n_unique()
@@ -100,7 +100,6 @@ def _figure(
         "spread": _deviation(overalls) if len(by_repeat) > 1 and overalls else None,
         "repeats": len(by_repeat),
         **_covered(scored, samples),
-        "missing_as_worst": _worst_case(part, measure, rule),
     }
 
 
@@ -113,16 +112,32 @@ def _covered(scored: float, samples: int) -> dict[str, Any]:
     }
 
 
-def _worst_case(part: pl.DataFrame, measure: Measure, rule: Rule) -> float | None:
+def _widths(rows: pl.DataFrame) -> dict[str, int]:
+    """Returns how many scores a sample of each task has, the most that any model got for one."""
+    counted = rows.group_by("task").agg(pl.col("values").list.len().max())
+    return dict(counted.iter_rows())
+
+
+def _worst_case(part: pl.DataFrame, measure: Measure, rule: Rule, widths: Mapping[str, int]) -> float | None:
+    """Returns the average with the worst score for each that is missing, of whole samples and within them.
+
+    Where scores are pooled, a sample counts by how many it has, so one that lacks some is filled up.
+    """
     if measure.worst is None:
         return None
-    overalls = []
+    overalls, widest = [], max(widths.values()) or 1
     for _, rows in part.group_by("repeat", maintain_order=True):
         missing = rows.filter(pl.col("state") != State.OK)["task"].to_list()
-        scored = _scored(rows)
-        width = max((len(sample.scores) for sample in scored), default=1)
-        found = aggregate(with_missing_as_worst(scored, missing, (measure.worst,) * width), rule)
-        overalls.append(found.overall)
+        filled = _scored(rows)
+        for task, width in widths.items():
+            worst = (measure.worst,) * (width or widest)
+            if rule.overall == "pooled":
+                filled = [
+                    Scored(task, (*one.scores, *worst[len(one.scores) :])) if one.task == task else one
+                    for one in filled
+                ]
+            filled = with_missing_as_worst(filled, [one for one in missing if one == task], worst)
+        overalls.append(aggregate(filled, rule).overall)
     return mean(overalls)
 
 

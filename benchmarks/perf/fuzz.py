@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.parsing import final_score, lines, viescore
+from benchmarks.parsing import final_score, kris, lines, viescore
 from benchmarks.parsing.reading import Reading, State
 from benchmarks.perf.parser_cases import LABELS
 from models.seeding import numpy_generator
@@ -65,6 +66,12 @@ class Outcome(NamedTuple):
     examples: tuple[str, ...]
 
 
+def _read_two(reply: str) -> Reading:
+    """Returns the scores of KRIS-Bench's only question for two, without the place of one that is missing."""
+    reading = kris.read_official(reply, ("instruction", "knowledge"))
+    return replace(reading, scores=tuple(score for score in reading.scores if not np.isnan(score)))
+
+
 READERS: dict[str, Callable[[str], Reading]] = {
     "VIEScore official, first try": lambda reply: viescore.read_official(reply, 1),
     "VIEScore official, second try": lambda reply: viescore.read_official(reply, 2),
@@ -76,6 +83,8 @@ READERS: dict[str, Callable[[str], Reading]] = {
     "rubric": lambda reply: lines.read_labelled(reply, LABELS, 0, 5),
     "final score official": final_score.read_official_final,
     "final score strict": lambda reply: final_score.read_strict_final(reply, 0, 5),
+    "KRIS official": lambda reply: kris.read_official(reply, ("instruction",)),
+    "KRIS official, two scores": _read_two,
     "named scores": lambda reply: final_score.read_named(reply, NAMES, 1, 5),
 }
 

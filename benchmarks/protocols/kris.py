@@ -1,9 +1,11 @@
 """KRIS-Bench: consistency, quality, instruction following and knowledge, pooled over all of them."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from benchmarks.aggregate import RULES
 from benchmarks.parsing.final_score import read_named
+from benchmarks.parsing.kris import read_official
 from benchmarks.parsing.reading import Reading, State, failed
 from benchmarks.protocols.protocol import (
     Measure,
@@ -66,8 +68,9 @@ MEASURES = (
 def kris(prompts: Mapping[str, str]) -> Protocol:
     """Returns KRIS-Bench's protocol with the prompts of its prompts.py, by the names of its variables.
 
-    Its own parser takes the first digit from 1 to 5 anywhere in a reply that it can't read, which is a guess;
-    here both views need the object that the prompts ask for.
+    Officially a score may stand in an object, after its label or as a share of 5, and every score that is
+    there is pooled; strictly the object that the prompts ask for must be there, and all scores of a sample.
+    What the scripts guess from the first digit of a reply has no score in either.
 
     Source: mercurystraw/Kris_Bench, metrics_*.py. Its scripts look for a folder `view_pair`, which is
     `viewpoint_change` in the data.
@@ -84,6 +87,9 @@ def kris(prompts: Mapping[str, str]) -> Protocol:
             for name, variable, shown, labels in _asked(item)
         )
 
+    def read_loosely(question: Question, reply: str, attempt: int) -> Reading:  # noqa: ARG001
+        return read_official(reply, question.labels)
+
     def read(question: Question, reply: str, attempt: int) -> Reading:  # noqa: ARG001
         return read_named(reply, [f"{label}_score" for label in question.labels], LOWEST, HIGHEST)
 
@@ -91,7 +97,7 @@ def kris(prompts: Mapping[str, str]) -> Protocol:
         name="KRIS-Bench, official prompts",
         official=True,
         questions=questions,
-        read={"official": read, "strict": read},
+        read={"official": read_loosely, "strict": read},
         combine=_combine,
         measures=MEASURES,
         parameters={"max_tokens": 1000},
@@ -165,25 +171,32 @@ def _pictures(item: BenchItem) -> list[Say | Show]:
     return [part for words, role in told for part in (Say(words), Show(role, FILE))]
 
 
-def _combine(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:  # noqa: ARG001
+def _combine(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:
     found: dict[str, Reading] = {}
     for name, _, _, labels in _asked(item):
         reading = readings[name]
         for place, label in enumerate(labels):
-            whole = reading.state is State.OK
-            found[label] = Reading(State.OK, (reading.scores[place],)) if whole else reading
-    return _with_score(found)
+            found[label] = _of_label(reading, place, label)
+    return _with_score(found, view)
 
 
-def _combine_rubric(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:  # noqa: ARG001
+def _of_label(reading: Reading, place: int, label: str) -> Reading:
+    if reading.state is not State.OK:
+        return reading
+    score = reading.scores[place]
+    return failed(f"no score for {label}") if math.isnan(score) else Reading(State.OK, (score,))
+
+
+def _combine_rubric(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:
     reading = readings[QUESTION]
     if reading.state is not State.OK:
-        return _with_score(dict.fromkeys(dimensions(item), reading))
+        return _with_score(dict.fromkeys(dimensions(item), reading), view)
     scores = zip(dimensions(item), reading.scores, strict=True)
-    return _with_score({name: Reading(State.OK, (score,)) for name, score in scores})
+    return _with_score({name: Reading(State.OK, (score,)) for name, score in scores}, view)
 
 
-def _with_score(found: Mapping[str, Reading]) -> dict[str, Reading]:
+def _with_score(found: Mapping[str, Reading], view: View) -> dict[str, Reading]:
+    """Returns the dimensions in percent, and all of a sample's to be pooled: officially those there are."""
     percent = {
         name: Reading(State.OK, (25 * (reading.scores[0] - 1),)) if reading.state is State.OK else reading
         for name, reading in found.items()
@@ -192,5 +205,6 @@ def _with_score(found: Mapping[str, Reading]) -> dict[str, Reading]:
     failure = next((reading for reading in percent.values() if reading.state is not State.OK), None)
     score = Reading(State.OK, pooled) if failure is None else failure
     if failure is not None and pooled:
-        score = failed(f"{len(pooled)} of {len(percent)} dimensions: {failure.note or failure.state}")
+        told = f"{len(pooled)} of {len(percent)} dimensions: {failure.note or failure.state}"
+        score = Reading(State.OK, pooled, told) if view == "official" else failed(told)
     return {**percent, "score": score}

@@ -299,6 +299,69 @@ def test_a_kris_sample_without_all_of_its_scores_has_no_pooled_one():
     assert found["quality"].scores == (75.0,)
 
 
+def test_officially_kris_pools_the_scores_that_are_there_and_the_worst_case_fills_up_the_rest():
+    protocol = kris(KRIS_PROMPTS)
+    few = {"kind": "attribute perception", "category": "color_change"}
+    many = {"kind": "natural science", "category": "biology"}
+    whole = {"consistency": ok(5), "instruction": ok(5), "quality": ok(5)}
+    samples = [
+        (item("a", **few), whole),
+        (item("b", **few), dict.fromkeys(whole, REFUSED)),
+        (item("c", **many), {"consistency": ok(5), "dual": REFUSED, "quality": ok(3)}),
+        (item("d", **many), {"consistency": ok(1), "dual": ok(1, 1), "quality": ok(1)}),
+    ]
+    rows = [
+        score_row("m", one, "score", view=view, repeat=0,
+                  reading=protocol.combine(one, readings, view)["score"])
+        for view in (OFFICIAL, STRICT) for one, readings in samples
+    ]  # fmt: skip
+    figures, _ = summarise(score_table(rows), protocol.measures[:1], seed=0, bootstraps=50)
+    official, strict = (
+        figures.row(by_predicate=pl.col("view") == view, named=True) for view in (OFFICIAL, STRICT)
+    )
+    assert official["value"] == pytest.approx((3 * 100 + 100 + 50) / 9)
+    assert official["missing_as_worst"] == pytest.approx((3 * 100 + 100 + 50) / (3 + 3 + 4 + 4))
+    assert strict["value"] == pytest.approx(3 * 100 / 7)
+    assert strict["missing_as_worst"] == pytest.approx(3 * 100 / 14)
+
+
+@pytest.mark.parametrize(
+    ("reply", "official", "strict"),
+    [
+        ('{"consistency_score": 4, "reasoning": "so"}', 4, 4),
+        ('so\n```json\n{"consistency_score": "4"}\n```', 4, None),
+        ('{"consistency_score": 4.7}', 4, None),
+        ('{"consistency_score": 9}', 9, None),
+        ('{"consistency_score": null} consistency score: 3', 3, None),
+        ("Consistency_Score：2, since it moved", 2, None),
+        ("consistency score 5", 5, None),
+        ("I give it 3 / 5.", 3, None),
+        ("It is 4 out of 5.", 4, None),
+        ("The 2 dogs are gone.", None, None),  # the script takes 2
+        ("{" * 9 + '"consistency_score": 1', None, None),
+    ],
+)
+def test_kris_replies_are_read_as_the_script_reads_them_but_nothing_is_guessed(reply, official, strict):
+    protocol = kris(KRIS_PROMPTS)
+    question = protocol.questions(item(category="color_change"))[0]
+    for view, expected in ((OFFICIAL, official), (STRICT, strict)):
+        assert protocol.read[view](question, reply, 1).scores == (() if expected is None else (expected,))
+
+
+def test_one_of_two_kris_scores_is_kept_officially():
+    protocol = kris(KRIS_PROMPTS)
+    one = item(kind="natural science", category="biology")
+    dual = protocol.questions(one)[1]
+    reading = protocol.read[OFFICIAL](dual, "Instruction score: 4. Knowledge: no idea.", 1)
+    found = protocol.combine(one, {"consistency": ok(5), "dual": reading, "quality": ok(4)}, OFFICIAL)
+    assert found["instruction"].scores == (75.0,)
+    assert found["knowledge"].state is State.PARSE_FAILED
+    assert found["score"].scores == (100.0, 75.0, 75.0)
+    assert "no score for knowledge" in found["score"].note
+    refused = protocol.read[OFFICIAL](dual, "I'm sorry, but I can't help with that.", 1)
+    assert refused.state is State.REFUSED
+
+
 def test_the_reconstructed_rule_of_kris_gives_pooled_means_by_group_size():
     # Levels pool samples, so a group of 275 weighs more than one of 74: brief, groups of KRIS-Bench.
     samples = [Scored("large", (100.0,))] * 275 + [Scored("small", (0.0,))] * 74
