@@ -6,11 +6,8 @@ from pathlib import Path
 import torch
 from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
 
-from models.editor_config import EditorConfig
+from models.editor_config import PATCH, EditorConfig
 from models.seeding import torch_generator
-
-PATCH = 2
-"""Latents are packed in 2x2 blocks, so a token covers 16 pixels of a codec that shrinks by 8."""
 
 GATES = [2, 5]
 """Which of a modulation's six parts are gates: shift, scale, gate for attention, the same for the MLP."""

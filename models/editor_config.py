@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+PATCH = 2
+"""Latents are packed in 2x2 blocks, so a token covers 16 pixels of a codec that shrinks by 8."""
+
 
 @dataclass(frozen=True)
 class EditorConfig:

@@ -11,8 +11,7 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchE
 from PIL import Image, ImageOps
 from transformers import BertModel, PreTrainedTokenizerBase
 
-from models.editor import PATCH
-from models.editor_config import ResolutionShift
+from models.editor_config import PATCH, ResolutionShift
 from models.sampling import sample
 from models.text_encoder import TextEncoder
 

@@ -10,7 +10,7 @@ import dagster as dg
 
 from models.progress import Progress
 from orchestration.automation import jobs, new_batches, nightly_data
-from orchestration.environment import HOME, IMAGES, PROFILE
+from orchestration.environment import HOME, IMAGES, PROFILE, quiet
 from orchestration.profile import Profile, default_home, load_profile, with_photographs
 from orchestration.resources import build_resources
 
@@ -68,6 +68,7 @@ def _follow(follower: logging.Handler) -> dg.LoggerDefinition:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Returns the definitions of the profile and home that the environment names."""
+    quiet()
     profile = load_profile(os.environ.get(PROFILE, "demo"))
     images = os.environ.get(IMAGES)
     if images:

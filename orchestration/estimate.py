@@ -2,13 +2,10 @@
 
 from typing import NamedTuple
 
-from models.editor_config import EditorConfig
+from models.editor_config import PATCH, EditorConfig
 from trainers.config import StageConfig
 
 GIB = 2**30
-PACKED = 4
-"""Latents are packed in 2x2 blocks, so a token has four times the channels of the codec."""
-
 TIME_CHANNELS = 256
 MASTER_BYTES = 12
 """AdamW keeps weights and both moments in float32."""
@@ -30,7 +27,7 @@ class RankMemory(NamedTuple):
 
 def parameter_count(editor: EditorConfig) -> int:
     """Returns the parameters of the transformer of this size (diffusers' QwenImageTransformer2DModel)."""
-    width, token = editor.heads * editor.head_dim, editor.latent_channels * PACKED
+    width, token = editor.heads * editor.head_dim, editor.latent_channels * PATCH**2
     time = (TIME_CHANNELS + 1) * width + (width + 1) * width
     inputs = (token + 1) * width + editor.text_dim + (editor.text_dim + 1) * width
     modulation = 2 * 6 * (width + 1) * width

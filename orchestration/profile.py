@@ -19,6 +19,7 @@ from assets.synthesized.config import SynthesizedConfig
 from assets.training.config import STAGES, TrainingConfig
 from benchmarks.config import BenchConfig
 from models.backends import BackendsConfig
+from models.editor_config import PATCH
 from orchestration.profile_errors import ProfileError, describe
 from orchestration.profile_text import read_profile_text
 from trainers.descriptor_config import DescriptorTrainingConfig
@@ -83,6 +84,19 @@ class Profile(BaseModel, frozen=True, extra="forbid"):
                 f"training.trainer.editor.latent_channels is {editor.latent_channels}, but "
                 f"encode.codec_channels is {made}. Write the same number for both."
             )
+        largest = 3 * self.encode.codec_patch**2
+        if made > largest:
+            raise ValueError(
+                f"encode.codec_patch is {self.encode.codec_patch}, so a patch has {largest} values, but "
+                f"encode.codec_channels is {made}. Write a larger patch or fewer channels."
+            )
+        token = PATCH * self.encode.codec_patch
+        for stage, mixture in self.mixtures.stages.items():
+            if mixture.side % token:
+                raise ValueError(
+                    f"mixtures.stages.{stage}.side is {mixture.side}, but a token covers {token} pixels "
+                    f"(encode.codec_patch times {PATCH}). Write a multiple of {token}."
+                )
         if editor.text_dim != TEXT_DIMENSION:
             raise ValueError(
                 f"training.trainer.editor.text_dim is {editor.text_dim}, but all-MiniLM-L6-v2 gives "

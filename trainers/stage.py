@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 import torch
 
-from models.editor import PATCH, predict_velocity
+from models.editor import predict_velocity
+from models.editor_config import PATCH
 from models.sampling import initial_noise, sample, sigma_schedule
 from models.seeding import torch_generator
 from trainers.cache import MIXTURE, TensorCache, read_cache_table

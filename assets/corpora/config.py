@@ -50,6 +50,9 @@ class DemoCorpusConfig(BaseModel, frozen=True, extra="forbid"):
 
     corpus: Name
     images: Path | None = Field(description="folder of photographs; null for the built-in ones")
+    listing: str | None = Field(
+        default=None, description="digest of what lies in `images`; found anew at every run, not written"
+    )
     seed: int = Field(ge=0)
     train_images: int = Field(ge=4, le=100_000)
     heldout_images: int = Field(ge=2, le=100_000)
@@ -66,5 +69,8 @@ class DemoCorpusConfig(BaseModel, frozen=True, extra="forbid"):
     @model_validator(mode="after")
     def _sides_are_in_order(self) -> Self:
         if self.crop_side_max < self.crop_side_min:
-            raise ValueError("crop_side_max is smaller than crop_side_min")
+            raise ValueError(
+                f"crop_side_max {self.crop_side_max} is smaller than crop_side_min {self.crop_side_min}. "
+                "Raise the one or lower the other."
+            )
         return self

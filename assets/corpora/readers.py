@@ -10,6 +10,7 @@ import fsspec
 from pydantic import BaseModel, ValidationError
 
 from assets.corpora.config import CorpusConfig
+from assets.lake.ids import digest
 from assets.lake.lake import Lake
 
 METADATA_FILE = "metadata.jsonl"
@@ -89,6 +90,14 @@ def list_folder(root: Path) -> tuple[list[CorpusFile], list[tuple[str, str]]]:
             elif path.is_file():  # neither a pipe nor a device, which would block the reader
                 files.append(CorpusFile(inside, path.stat().st_size))
     return sorted(files), sorted(refused)
+
+
+def folder_listing(root: Path) -> str | None:
+    """Returns a digest of the names, sizes and times of a folder's files; None where there is no folder."""
+    if not root.is_dir():
+        return None
+    files, _ = list_folder(root)
+    return digest([[file.path, file.size, (root / file.path).stat().st_mtime_ns] for file in files])
 
 
 def read_file(root: str, path: str) -> bytes:

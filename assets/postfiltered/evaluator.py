@@ -94,6 +94,8 @@ def _train_and_probe(
     paths = save_evaluator(model, folder)
     for checkpoint in (folder, *(folder / f"probe-{blanked}" for blanked, _ in probes)):
         forget_checkpoint(checkpoint)
+    for blanked, _ in probes:
+        (folder / f"probe-{blanked}").rmdir()
     figures["auc"] = held_out_auc(model, heldout, "nothing")
     figures["auc_by_perturbation"] = {
         relation: held_out_auc(model, heldout.filter(pl.col("perturbation") == relation), "nothing")

@@ -5,9 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from assets.cached.encode import CODEC
+from assets.cached.mixture import SAMPLE_FOLDER, mixture_path
 from assets.lake.lake import Lake
+from assets.lake.schemas import SAMPLES
 from assets.lake.steps import Manifest, read_manifest
+from trainers.cache import MIXTURE
 from trainers.config import StageRun
 
 
@@ -62,7 +67,7 @@ def register_stage(
                 sample_size=side,
                 languages=TextEncoder.languages,
                 training=_training_facts(run, result, tags),
-                data=_data_facts(cache, run.config.stage),
+                data=_data_facts(lake, cache, run.config.stage),
             ),
             tags={**tags, "data_digest": cache.content},
         )
@@ -96,6 +101,16 @@ def _training_facts(run: StageRun, result: Mapping[str, Any], tags: Mapping[str,
     }
 
 
-def _data_facts(cache: Manifest, stage: str) -> dict[str, Any]:
+def _data_facts(lake: Lake, cache: Manifest, stage: str) -> dict[str, Any]:
     counts = cache.facts["stages"][stage]
-    return {"samples": counts["samples"], "rows (sample and text)": counts["rows"], "digest": cache.content}
+    mixture = lake.read_table(mixture_path(stage), MIXTURE)
+    training, heldout = (mixture.filter(pl.col("split") == split) for split in ("train", "heldout"))
+    used = lake.read_tables(SAMPLE_FOLDER, SAMPLES).join(training, on="sample_id", how="semi")
+    return {
+        "samples": counts["samples"],
+        "rows (sample and text)": counts["rows"],
+        "groups of pictures that training saw": training["group_id"].n_unique(),
+        "groups held out of it": heldout["group_id"].n_unique(),
+        "licences": ", ".join(sorted(used["license"].unique())),
+        "digest": cache.content,
+    }

@@ -13,6 +13,7 @@ from assets.reports.status import status
 from orchestration.automation import JOBS
 from orchestration.commands.options import Chosen, guarded, on_home, plain_console
 from orchestration.definitions import build_definitions
+from orchestration.profile_errors import ProfileError
 from orchestration.selection import job_assets
 from orchestration.tables import print_life, print_status
 
@@ -77,7 +78,7 @@ def export_command(chosen: Chosen, job: str, folder: Path) -> None:
       emberline export --job bench --to results/benchmark
       dvc metrics diff
     """
-    assets = job_assets(build_definitions(chosen.profile, chosen.home), job)
-    lake = Lake(str(chosen.home))
+    definitions = guarded(lambda: build_definitions(chosen.profile, chosen.home), ProfileError)
+    lake, assets = Lake(str(chosen.home)), job_assets(definitions, job)
     for path in guarded(lambda: export_results(lake, assets, folder), MissingInputError):
         click.echo(path)

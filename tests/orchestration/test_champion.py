@@ -1,6 +1,7 @@
 """The champion of a real lineage, used as its users do: elsewhere, and without this repository."""
 
 import io
+import re
 import subprocess
 import sys
 
@@ -66,6 +67,8 @@ def test_every_stage_is_a_version_that_says_where_it_came_from(tiny_run, store):
         assert len(version.tags["dagster.run_id"]) == 36
         assert version.tags["data_digest"] == cache.content
         assert version.description.startswith("#"), "the model card"
+        assert re.search(r"\| licences \| \S+", version.description)
+        assert re.search(r"\| groups held out of it \| [1-9]", version.description)
         run = client.get_run(version.run_id)
         assert run.info.status == "FINISHED"
         assert {"loss", "validation_loss", "gradient_norm"} <= run.data.metrics.keys(), stage

@@ -204,11 +204,15 @@ def test_parts_that_do_not_fit_are_named_where_one_of_them_stands():
         (("demo", "corpus"), "elsewhere"),
         (("filtered", "rules", RULE, "measure"), "photometric.beauty"),
         (("demo", "crop_side_max"), 40),
+        (("encode", "codec_patch"), 2),  # 12 values, fewer than the codec's channels
     ):
         sheet = Sheet(changed(path, value))
         [(line, field, said)] = faults(sheet)
         assert (line, field) == (sheet.lines[path], dotted(path))
         assert "must be" in said or "crop_side_min" in said or str(value) in said
+    [(_, field, said)] = faults(Sheet(changed(("encode", "codec_patch"), 12)))
+    assert field.startswith("mixtures.stages.")
+    assert "Write a multiple of 24" in said
     profile = copy.deepcopy(DEMO)
     del profile["mixtures"]["stages"]["dpo"]
     [(_, field, said)] = faults(Sheet(profile))

@@ -15,7 +15,7 @@ from assets.lake.lake import Lake
 from orchestration.definitions import build_definitions
 from orchestration.environment import quiet
 from orchestration.instance import DAGSTER_YAML, bury_killed_runs, dagster_home, open_instance
-from orchestration.profile import load_profile
+from orchestration.profile import load_profile, with_photographs
 from orchestration.resources import build_resources, log_progress, tracking
 
 PROFILE = load_profile("demo")
@@ -37,6 +37,26 @@ def test_every_section_of_the_profile_reaches_the_assets(tmp_path):
     assert isinstance(given["pretrain"], BaseModel)
     assert given["engine"].workers == PROFILE.engine.workers
     assert given["lake"] == Lake(str(tmp_path))
+
+
+def test_photographs_that_come_or_change_stale_the_corpus_made_of_them(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    profile = with_photographs(PROFILE, folder)
+
+    def listing():
+        return build_resources(profile, tmp_path, None)["demo"].listing
+
+    (folder / "a.png").write_bytes(b"1")
+    found = [listing(), listing()]
+    (folder / "b.png").write_bytes(b"2")
+    found.append(listing())
+    os.utime(folder / "a.png", (1, 1))
+    found.append(listing())
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+    folder.rename(tmp_path / "gone")
+    assert listing() is None
 
 
 def test_no_resource_makes_a_folder(tmp_path):
