@@ -252,12 +252,13 @@ def _outputs(
 ) -> tuple[dict[str, Outputs], dict[str, Mapping[str, Any]]]:
     outputs: dict[str, Outputs] = {}
     made_with: dict[str, Mapping[str, Any]] = {}
-    for model, place in _named(finished):
+    named = _named([*finished, *editors])  # one list, so that no name is in both
+    for model, place in named[: len(finished)]:
         if not Path(place).is_dir():
             raise SuiteError(f"--outputs {model}: there is no folder {place}.")
         outputs[model] = find_outputs(Path(place), suite.items)
         made_with[model] = {"outputs": place}
-    for model, spec in _named(editors):
+    for model, spec in named[len(finished) :]:
         from benchmarks.editors.choose import Sampling, chosen_editor
         from benchmarks.judges.http import Retries
         from benchmarks.runner import run_editor

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.judges.judge import Answer, Request, request_key
 from benchmarks.judges.replies import read_records
 from benchmarks.parsing.reading import State
-from benchmarks.suites.item import BenchItem, SuiteError
+from benchmarks.suites.item import ROW, BenchItem, SuiteError
 from benchmarks.suites.suite import read_json
 
 Place = tuple[str, str, str, int, int]
@@ -51,29 +51,23 @@ def replay_of(path: Path, items: Sequence[BenchItem], models: Sequence[str], que
         question: the protocol's only question, which an official file answers.
 
     Raises:
-        SuiteError: the file is neither, or it is official and there are several models.
+        SuiteError: the file is neither, it has replies of several judges, or it is official and there are
+            several models.
     """
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     identity: dict[str, Any] = {"replies": path.name, "replies_sha256": digest}
     if path.suffix == ".jsonl":
-        records = list(read_records(path))
-        judges = {json.dumps(record["judge"], sort_keys=True) for record in records}
-        identity["answered_by"] = [json.loads(judge) for judge in sorted(judges)]
-        answers = [(record, _stored(record)) for record in records]
-        return ReplayJudge(
-            identity,
-            {record["content"]: answer for record, answer in answers},
-            {tuple(record["place"]): answer for record, answer in answers},
-        )
+        return _of_store(path, identity)
     replies = read_json(path)
     if not isinstance(replies, dict):
         raise SuiteError(f"{path} must be replies.jsonl or an object of replies by sample.")
     if len(models) != 1:
         raise SuiteError(f"{path} holds the replies about one model, and {len(models)} are scored.")
     by_name = {item.sample_id: item.sample_id for item in items}
-    rows = sorted((item.sample_id for item in items), key=_by_number)
-    if "0" in replies and "0" not in by_name:
-        by_name = {str(number): sample_id for number, sample_id in enumerate(rows)}
+    rows = {item.facts[ROW]: item.sample_id for item in items if ROW in item.facts}
+    if rows and "0" in replies and "0" not in by_name:
+        by_name = rows
     answers = {
         (models[0], by_name[name], question, 1, 0): _official(value)
         for name, value in replies.items()
@@ -82,6 +76,36 @@ def replay_of(path: Path, items: Sequence[BenchItem], models: Sequence[str], que
     if not answers:
         raise SuiteError(f"{path}: none of its {len(replies)} replies belongs to a sample of this suite.")
     return ReplayJudge(identity, {}, answers)
+
+
+def _of_store(path: Path, identity: Mapping[str, Any]) -> ReplayJudge:
+    records = list(read_records(path))
+    for number, record in enumerate(records, start=1):
+        if not _is_whole(record):
+            raise SuiteError(f"{path}: reply {number} lacks its judge, content, place or words.")
+    judges = sorted({json.dumps(record["judge"], sort_keys=True) for record in records})
+    if len(judges) > 1:
+        raise SuiteError(
+            f"{path} holds replies of {len(judges)} judges, which must not be mixed: {'; '.join(judges)}. "
+            "Keep the lines of one `judge` in a file of their own."
+        )
+    answers = [(record, _stored(record)) for record in records]
+    return ReplayJudge(
+        {**identity, "answered_by": [json.loads(judge) for judge in judges]},
+        {record["content"]: answer for record, answer in answers},
+        {tuple(record["place"]): answer for record, answer in answers},
+    )
+
+
+def _is_whole(record: Mapping[str, Any]) -> bool:
+    place = record.get("place")
+    return (
+        isinstance(record.get("judge"), dict)
+        and isinstance(record.get("content"), str)
+        and isinstance(place, list)
+        and [type(part) for part in place] == [str, str, str, int, int]
+        and all(isinstance(record.get(name, ""), str) for name in ("reply", "raw", "note"))
+    )
 
 
 def _stored(record: Mapping[str, Any]) -> Answer:
@@ -102,7 +126,3 @@ def _official(value: Any) -> Answer:
 
 def _never(note: str) -> Answer:
     return Answer(State.API_FAILED, note=note, tries=0)
-
-
-def _by_number(sample_id: str) -> tuple[int, str]:
-    return (int(sample_id) if sample_id.isdigit() else 0, sample_id)

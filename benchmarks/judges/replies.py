@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.parsing.reading import State
+from benchmarks.suites.item import SuiteError
 
 
 class RepliesBusyError(RuntimeError):
@@ -27,7 +28,7 @@ class Replies:
 
         Raises:
             RepliesBusyError: another process has it open.
-            ValueError: a line in the middle of the file is not a reply.
+            SuiteError: a line in the middle of the file is not a reply.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
@@ -85,7 +86,7 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
     """Yields the records of a file that nobody writes to, in the order in which they were stored.
 
     Raises:
-        ValueError: a line is not a reply.
+        SuiteError: a line is not a reply.
     """
     with path.open("rb") as stream:
         place = 0
@@ -103,4 +104,4 @@ def _parsed(line: bytes, path: Path, place: int) -> dict[str, Any]:
             return record
     except (ValueError, KeyError, TypeError):
         pass
-    raise ValueError(f"{path}: what stands at byte {place} is not a stored reply. Was the file edited?")
+    raise SuiteError(f"{path}: what stands at byte {place} is not a stored reply. Was the file edited?")

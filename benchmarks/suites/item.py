@@ -13,6 +13,13 @@ MAX_BYTES = 128_000_000
 """A larger file is no picture that a benchmark holds."""
 
 
+ROW = "row"
+"""Fact: the place of an item in the benchmark's own list, from 0, by which official result files name it."""
+
+MAX_NAME = 230
+"""Bytes of a part of an output's name: file systems allow 255, and there are suffixes to come."""
+
+
 class MissingPictureError(LookupError):
     """A picture that a suite names is not there; the message says where it was looked for."""
 
@@ -133,6 +140,10 @@ class BenchItem:
         place = PurePosixPath(self.output or self.sample_id)
         if place.is_absolute() or ".." in place.parts or "\0" in str(place) or not is_writable(str(place)):
             raise SuiteError(f"{self.sample_id}: {str(place)!r:.80} is no name below the folder of a model.")
+        if any(len(part.encode()) > MAX_NAME for part in place.parts):
+            raise SuiteError(
+                f"{self.sample_id!a:.80}: its name is over {MAX_NAME} bytes; no file can have it."
+            )
 
 
 def checked_suite(items: Iterable[BenchItem]) -> list[BenchItem]:

@@ -1,9 +1,10 @@
 """REDEdit-Bench (report 4): 1,542 public items of 15 tasks, each in Chinese and in English."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.protocols.five_points import checked_prompts, rededit
-from benchmarks.suites.item import BenchItem, SuiteError
+from benchmarks.suites.item import ROW, BenchItem, SuiteError
 from benchmarks.suites.suite import (
     Suite,
     made_suite,
@@ -36,7 +37,8 @@ def load_rededit(data: Path, images: Path, lang: str) -> Suite:
     for number, row in read_json_lines(data / LIST, problems):
         where = f"{LIST}:{number}"
         try:
-            items.append(_item(row, where, images, lang))
+            item = _item(row, where, images, lang)
+            items.append(replace(item, facts={ROW: str(number - 1)}))
         except SuiteError as error:
             problems.append(problem_of(where, error))
     prompts = read_prompts(data / PROMPTS)

@@ -175,8 +175,8 @@ def picture_below(folder: Path, name: str) -> Picture:
     if relative.is_absolute() or ".." in relative.parts or "\0" in name or not relative.name:
         raise SuiteError(f"{name!r} leads out of {folder}: a list names pictures below its own folder.")
     path = folder / relative
-    if not path.exists():
-        path = next((p for suffix in PICTURE_SUFFIXES if (p := path.with_suffix(suffix)).exists()), path)
+    if not _exists(path):
+        path = next((p for suffix in PICTURE_SUFFIXES if _exists(p := path.with_suffix(suffix))), path)
 
     def read() -> bytes:
         if leads_out(folder, path):
@@ -184,6 +184,13 @@ def picture_below(folder: Path, name: str) -> Picture:
         return read_limited(path)
 
     return Picture(name, read)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name of more than 255 bytes; reading the picture will say so
+        return False
 
 
 def text_fields(row: Any, names: Sequence[str], where: str) -> dict[str, str]:

@@ -287,6 +287,7 @@ def test_our_rubric_is_named_as_ours(tmp_path):
     [
         (["--outputs", "a=/nowhere"], "there is no folder /nowhere"),
         (["--outputs", "mine={mine}", "--outputs", "mine={mine}"], "Each model needs a name of its own"),
+        (["--outputs", "a={mine}", "--editor", "a=x"], "Each model needs a name of its own"),
         (["--outputs", "a/b={mine}"], "Each model needs a name of its own"),
         (["--outputs", "..={mine}"], "Each model needs a name of its own"),
         (["--outputs", "mine={mine}", "--judge", "magic:x"], "is no judge"),
@@ -329,6 +330,14 @@ def test_shards_make_outputs_and_the_whole_run_collects_them(tmp_path, arguments
     assert figures["models"] == ["edit-1"]
     assert figure(figures, measure="present")["complete"]
     assert figures["settings"]["edit-1"]["num_inference_steps"] == 40
+
+
+def test_a_broken_store_of_replies_is_a_message(tmp_path, arguments):
+    stored = write(tmp_path / "run" / "replies.jsonl", b"[]\n")
+    hosted = ["--judge", "openai:x", "--judge-url", "http://127.0.0.1:9/v1", "--out", tmp_path / "run"]
+    for judge in (hosted, ["--judge", f"replay:{stored}"]):
+        printed = run(*arguments, *judge, code=1).replace("\n", " ")
+        assert "what stands at byte 0 is not a stored reply" in printed
 
 
 def test_a_folder_of_results_that_somebody_else_made_is_never_emptied(tmp_path, arguments):

@@ -21,6 +21,7 @@ from benchmarks.parsing.reading import State
 from benchmarks.protocols.five_points import rededit
 from benchmarks.protocols.gedit import gedit
 from benchmarks.scores import SCORES
+from benchmarks.suites.catalogue import load_suite
 from benchmarks.suites.item import MissingPictureError, Picture, SuiteError
 from benchmarks.suites.outputs import find_outputs
 from benchmarks.suites.suite import Suite, made_suite
@@ -303,14 +304,41 @@ def test_result_files_of_the_official_scripts_are_replayed(tmp_path, one_model):
     assert notes["3"] == "no reply to this question is stored"
 
 
-def test_rededits_details_are_joined_by_row_in_the_order_of_the_list(tmp_path):
-    items = [item(str(number)) for number in (1, 2, 10)]
-    folder = {"mine": outputs(tmp_path / "outputs", items)}
-    details = {str(row): reply(*[row + 1] * 3) for row in range(3)}
+def test_rededits_details_are_joined_by_row_of_the_list_though_a_row_cannot_be_used(tmp_path):
+    data = toy_bench.rededit(tmp_path / "data", 4)
+    lines = (data / "redbench.jsonl").read_text().splitlines()
+    lines[1] = lines[1].replace('"task"', '"tusk"')
+    (data / "redbench.jsonl").write_text("\n".join([*lines[:2], lines[3], lines[2]]))  # not in order of ids
+    suite = load_suite("rededit", data=data, images=None, lang="en")
+    assert len(suite.items) == 3
+    folder = {"mine": outputs(tmp_path / "outputs", suite.items)}
+    details = {str(row): reply(*[row + 1] * 3) for row in range(4)}
     path = toy_bench.write_json(tmp_path / "evaluation_details.json", details)
-    scores = replayed(tmp_path, path, folder, items)
+    scores = replayed(tmp_path, path, folder, suite.items, protocol=suite.protocol)
     values = dict(scores.filter(view="strict").select("sample_id", "values").iter_rows())
-    assert values == {"1": [1.0] * 3, "2": [2.0] * 3, "10": [3.0] * 3}
+    assert values == {"1": [1.0] * 3, "4": [3.0] * 3, "3": [4.0] * 3}
+
+
+def test_replies_of_two_judges_are_not_mixed(tmp_path, one_model):
+    for temperature in (0, 1):
+        judge = Scripted(lambda request: reply(4, 4, 4))
+        judge.identity = {"judge": "scripted", "temperature": temperature}
+        judged(tmp_path, judge, one_model)
+    with pytest.raises(SuiteError, match=r'holds replies of 2 judges.*"temperature": 0.*"temperature": 1'):
+        replay_of(tmp_path / "replies.jsonl", ITEMS, ["mine"], "edit")
+
+
+@pytest.mark.parametrize(
+    "change", [{"judge": None}, {"content": 5}, {"place": ["a"]}, {"place": None}, {"reply": ["x"]}]
+)
+def test_a_stored_reply_that_lacks_something_is_told(tmp_path, one_model, change):
+    judged(tmp_path, Scripted(lambda request: reply(4, 4, 4)), one_model)
+    path = tmp_path / "replies.jsonl"
+    records = list(read_records(path))
+    records[2] |= change
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    with pytest.raises(SuiteError, match="reply 3 lacks its judge, content, place or words"):
+        replay_of(path, ITEMS, ["mine"], "edit")
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,13 @@ def test_a_row_with_half_a_sign_is_a_problem_of_that_row(tmp_path):
     )
 
 
+def test_names_that_no_file_can_have_are_missing_pictures_and_refused_samples(tmp_path):
+    with pytest.raises(MissingPictureError, match="File name too long"):
+        picture_below(tmp_path, "a" * 300 + ".png").read()
+    with pytest.raises(SuiteError, match="over 230 bytes"):
+        toy_bench.item("a" * 300)
+
+
 @pytest.mark.parametrize(
     "changes", [{"instruction": "\ud83d"}, {"facts": {"explain": "\udc00"}}, {"output": "a\ud83d"}]
 )
