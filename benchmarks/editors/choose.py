@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from benchmarks.judges.http import Retries
 from benchmarks.runner import Editor
@@ -11,7 +12,10 @@ from benchmarks.suites.item import SuiteError
 from models.registry import folder_sha256
 
 KEY = "EDITOR_API_KEY"
-"""Name in the environment of the secret that an editor's service gets; OPENAI_API_KEY where it is not set."""
+"""Name in the environment of the secret that an editor's service gets."""
+
+OPENAI_HOST = "api.openai.com"
+"""Gets OPENAI_API_KEY where there is no EDITOR_API_KEY; nobody else's service does."""
 
 
 class Sampling(NamedTuple):
@@ -83,7 +87,7 @@ def _endpoint(spec: str, sampling: Sampling, fetch_from: Sequence[str]) -> Edito
         return EndpointEditor(
             model,
             url=url,
-            key=os.environ.get(KEY) or os.environ.get("OPENAI_API_KEY"),
+            key=os.environ.get(KEY) or _openai_key(url),
             seed=sampling.seed,
             settings=settings,
             hosts=fetch_from,
@@ -91,3 +95,10 @@ def _endpoint(spec: str, sampling: Sampling, fetch_from: Sequence[str]) -> Edito
         )
     except ValueError as error:
         raise SuiteError(str(error)) from error
+
+
+def _openai_key(url: str) -> str | None:
+    parts = urlsplit(url)
+    return (
+        os.environ.get("OPENAI_API_KEY") if (parts.scheme, parts.netloc) == ("https", OPENAI_HOST) else None
+    )

@@ -41,12 +41,14 @@ class Retries(NamedTuple):
         first_wait: seconds after the first failure; doubled after each further one, with jitter.
         longest_wait: no wait is longer, not even where the service asks for more.
         timeout: seconds without a byte after which a request has failed.
+        longest: seconds after which a response that is still coming has failed.
     """
 
     tries: int = 6
     first_wait: float = 1.0
     longest_wait: float = 120.0
     timeout: float = 180.0
+    longest: float = 600.0
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,16 @@ def checked_url(url: str) -> str:
     """Returns the base address of a service without a slash at its end.
 
     Raises:
-        ValueError: not an address of the web, or one with a password in it.
+        ValueError: not an address of the web, or one with a password, a query or a fragment in it, which are
+            stored and shown with everything that the service answers.
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is not an address such as https://api.example.com/v1.")
     if parts.username or parts.password:
         raise ValueError("An address must not hold a password. Put the key into the environment.")
+    if "?" in url or "#" in url:
+        raise ValueError("An address ends with its path, without ? or #. Put a key into the environment.")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url!r} is not an address such as https://api.example.com/v1.")
     return url.rstrip("/")
 
 
@@ -110,7 +115,7 @@ def request_patiently(
         asked_for = 0.0
         try:
             with send() as response:
-                body = _limited_body(response)
+                body = _limited_body(response, retries.longest)
                 if response.status_code < 300 and is_answer(body):
                     return Response("ok", body, "", number)
                 note, again = _judged_error(response.status_code, body)
@@ -122,6 +127,8 @@ def request_patiently(
             note = f"{type(error).__name__}: {error}"[:SHOWN]
         except TooLargeError as error:
             return Response("failed", b"", str(error), number)
+        except TooSlowError as error:
+            note = str(error)
         if number < retries.tries:
             backoff = retries.first_wait * 2 ** (number - 1) * generator.uniform(0.5, 1.0)
             wait(min(retries.longest_wait, max(backoff, asked_for)))
@@ -130,6 +137,10 @@ def request_patiently(
 
 class TooLargeError(ValueError):
     """A response has no end, or too late a one."""
+
+
+class TooSlowError(ValueError):
+    """A response goes on coming, a little at a time."""
 
 
 def retry_after(header: str | None) -> float:
@@ -158,10 +169,12 @@ def _judged_error(status: int, body: bytes) -> tuple[str, bool]:
     return note, status in AGAIN and not declined
 
 
-def _limited_body(response: httpx.Response) -> bytes:
-    body = bytearray()
+def _limited_body(response: httpx.Response, seconds: float) -> bytes:
+    body, end = bytearray(), time.monotonic() + seconds
     for chunk in response.iter_bytes():
         body += chunk
+        if time.monotonic() > end:
+            raise TooSlowError(f"the response was still coming after {seconds:g} seconds")
         if len(body) > MAX_RESPONSE_BYTES:
             raise TooLargeError(f"the response has over {MAX_RESPONSE_BYTES:,} bytes")
     return bytes(body)

@@ -260,6 +260,23 @@ def test_words_mean_editors(pipeline, registry, monkeypatch):
     }  # fmt: skip
 
 
+def test_the_key_of_openai_goes_to_openai_alone(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "SECRET")
+    monkeypatch.delenv("EDITOR_API_KEY", raising=False)
+
+    def sent(spec):
+        return choose(spec)._client.headers.get("authorization")
+
+    for host in ("https://evil.example", "http://api.openai.com", "https://api.openai.com.evil.example"):
+        assert sent(f"{host}/v1#m") is None
+    assert sent("https://api.openai.com/v1#m") == "Bearer SECRET"
+    with loopback(lambda asked, number: coded()) as server:
+        choose(f"{server.url}/v1#m").edit([item()])
+    assert "authorization" not in server.asked[0].headers
+    monkeypatch.setenv("EDITOR_API_KEY", "OTHER")
+    assert sent("https://evil.example/v1#m") == "Bearer OTHER"
+
+
 @pytest.mark.parametrize(
     ("spec", "how", "message"),
     [

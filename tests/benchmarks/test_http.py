@@ -2,7 +2,9 @@
 
 import threading
 import time
+from contextlib import contextmanager, suppress
 from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from loopback import as_json, chat, loopback
@@ -79,17 +81,59 @@ def test_what_never_answers_is_given_up_after_its_time():
     assert found.note.startswith("ReadTimeout")
 
 
+@contextmanager
+def dripping(again):
+    """Serves a response of which one byte comes at a time, for as long as somebody reads it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            again.append(self.path)
+            self.send_response(200)
+            self.send_header("content-length", "100000")
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(b"x")
+                    time.sleep(0.01)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_response_that_drips_is_given_up_though_bytes_go_on_coming():
+    asked = []
+    retries = Retries(tries=2, first_wait=0, timeout=5, longest=0.1)
+    with dripping(asked) as url:
+        client = new_client(retries, {})
+        found = request_patiently(lambda: client.stream("POST", url), retries=retries, key="k")
+    assert (found.outcome, len(asked)) == ("failed", 2)
+    assert found.note == "the response was still coming after 0.1 seconds (2 tries)"
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
         ("api.example.com", "not an address"), ("file:///etc/passwd", "not an address"),
         ("http://", "not an address"),
         ("https://me:pw@api.example.com/v1", "must not hold a password"),
+        ("https://api.example.com/v1?key=SECRET", "without [?] or #"),
+        ("https://api.example.com/v1#SECRET", "without [?] or #"),
+        ("https://api.example.com/v1?", "without [?] or #"),
     ],
 )  # fmt: skip
 def test_addresses_are_of_the_web_and_hold_no_password(url, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as told:
         checked_url(url)
+    assert "SECRET" not in str(told.value)
 
 
 def test_an_address_ends_without_a_slash():
