@@ -153,7 +153,9 @@ def _besides(
     if settings.text is not None:
         text = measure_text(suite.items, outputs, settings.text, folder=folder, progress=progress)
     if settings.companions is not None:
-        rest = measure_companions(suite.items, outputs, settings.companions, folder=folder, progress=progress)
+        rest = measure_companions(
+            suite.items, outputs, settings.companions, folder=folder, progress=progress, places=text.places
+        )
     return text, rest
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.protocols.protocol import Measure
+from benchmarks.text.places import TextPlaces
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,14 @@ class Unjudged:
         measures: of those rows, in the order of the page.
         notes: what a reader has to know of them, one sentence each.
         facts: what report.json holds besides, by a name of its own.
+        places: where edits of text belong, by sample, as far as that was read.
     """
 
     rows: Sequence[Mapping[str, Any]] = ()
     measures: Sequence[Measure] = ()
     notes: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, TextPlaces] = field(default_factory=dict)
 
     def scored(self) -> int:
         """Returns how many samples have a value of the first measure, over all models."""

@@ -12,13 +12,14 @@ import numpy as np
 from benchmarks.aggregate import RULES
 from benchmarks.companions.alignment import Aligner, Alignment, laid_back, resized_to
 from benchmarks.companions.preservation import LEAST_SHARE, Preservation, preservation
-from benchmarks.companions.region import edit_region
+from benchmarks.companions.region import MASKED, edit_region, text_region
 from benchmarks.measured import output_pixels, why_unread
 from benchmarks.parsing.reading import Reading, State
 from benchmarks.protocols.protocol import Measure
 from benchmarks.scores import Value, measured_rows
 from benchmarks.suites.item import BenchItem, MissingPictureError
 from benchmarks.suites.outputs import Outputs
+from benchmarks.text.places import Box, TextPlaces
 from benchmarks.unjudged import Unjudged
 from models.faces import Face, FaceReader, identity_similarity
 from models.pair_metrics import PSNR_CAP
@@ -43,6 +44,7 @@ KEPT_DESCRIPTOR = Measure(
 IDENTITY = Measure("identity", "Likeness of faces, 0 to 1", 0.0, 1.0, STRICT, decimals=3)
 MEASURES = (SHIFT, ZOOM, KEPT_PSNR, KEPT_SSIM, KEPT_MSE, KEPT_LPIPS, KEPT_DESCRIPTOR, IDENTITY)
 
+NOWHERE = Reading(State.UNMEASURED, note="OCR finds no text of the edit, or text everywhere")
 UNALIGNED = Reading(State.UNMEASURED, note="too little in common with the source to tell a shift")
 
 STILL_SHIFT, STILL_ZOOM, STILL_TURN = 0.1, 0.02, 0.02
@@ -66,12 +68,16 @@ class Tools:
 class _Item:
     """One item, its source looked at once for all models."""
 
-    def __init__(self, item: BenchItem, tools: Tools) -> None:
+    def __init__(self, item: BenchItem, tools: Tools, places: TextPlaces | None) -> None:
         whole = item.sources[0].pixels()
         self.source = shrink(whole, LONG_SIDE)
         self.scale = max(whole.shape[:2]) / max(self.source.shape[:2])
         self.tools = tools
         self.region, self.lacking = _region(item)
+        # A mask or a known truth says more than OCR does.
+        self.places = places if self.region is None and self.lacking is None else None
+        if self.places is not None:
+            self.region = text_region(self.places.source, self.source.shape[:2], 1 / self.scale)
         self._aligner = Aligner(self.source, self.region)
         self._faces: list[Face] | None = None if tools.faces is None else tools.faces.faces(self.source)
 
@@ -82,9 +88,9 @@ class _Item:
             names |= _kept(self.tools)
         return names
 
-    def values(self, output: np.ndarray) -> tuple[dict[str, Value], Alignment | None]:
-        """Returns what each measure gives, and the alignment behind it."""
-        output = shrink(output, LONG_SIDE)
+    def values(self, output: np.ndarray, model: str) -> tuple[dict[str, Value], Alignment | None]:
+        """Returns what each measure gives for a model's output, and the alignment behind it."""
+        whole, output = output, shrink(output, LONG_SIDE)
         found = self._aligner.align(output)
         values: dict[str, Value] = dict.fromkeys((SHIFT.name, ZOOM.name), UNALIGNED)
         if found is not None:
@@ -94,12 +100,28 @@ class _Item:
         if self.lacking is not None:
             values |= dict.fromkeys(_kept(self.tools), self.lacking)
         elif self.region is not None and self._has_outside():
-            values |= self._outside(output, found, ~self.region)
+            region = self.region
+            if self.places is not None:
+                region = self._text_region(output, found, self.places.outputs[model], whole.shape[0])
+            values |= dict.fromkeys(_kept(self.tools), NOWHERE)
+            if region.any() and (~region).mean() >= LEAST_SHARE:
+                values |= self._outside(output, found, ~region)
         moved = None if found is None else found._replace(dx=found.dx * self.scale, dy=found.dy * self.scale)
         return values, moved
 
     def _has_outside(self) -> bool:
         return self.region is not None and (~self.region).mean() >= LEAST_SHARE
+
+    def _text_region(
+        self, output: np.ndarray, found: Alignment | None, boxes: Sequence[Box], height: int
+    ) -> np.ndarray:
+        """Returns where old and new text stand, the latter as the output lies and as it is moved back."""
+        assert self.region is not None, "the place of old text"
+        shape = self.source.shape[:2]
+        written = text_region(boxes, output.shape[:2], output.shape[0] / height)
+        drawn = np.repeat(np.uint8(255) * written[..., None], 3, axis=2)
+        region = self.region | (resized_to(drawn, *shape).max(axis=2) >= MASKED)
+        return region if found is None else region | (laid_back(drawn, found, shape)[0].max(axis=2) >= MASKED)
 
     def _outside(
         self, output: np.ndarray, found: Alignment | None, outside: np.ndarray
@@ -148,6 +170,7 @@ def measure_companions(
     *,
     folder: Path,
     progress: Progress,
+    places: Mapping[str, TextPlaces] | None = None,
 ) -> Unjudged:
     """Returns what can be measured of every output against its source; companions.jsonl has it by sample.
 
@@ -157,10 +180,12 @@ def measure_companions(
         tools: faces, descriptor, LPIPS, as far as there are weights.
         folder: of the run.
         progress: told what is done.
+        places: where edits of text belong, by sample; counts where there is neither mask nor truth.
     """
+    places = places or {}
     found: list[dict[str, _Compared]] = []
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="companions") as pool:
-        looked = pool.map(lambda item: _of_item(item, outputs, tools), items)
+        looked = pool.map(lambda item: _of_item(item, outputs, tools, places.get(item.sample_id)), items)
         for done, compared in enumerate(looked, start=1):
             found.append(compared)
             progress("compare with sources", done, len(items))
@@ -180,16 +205,24 @@ def measure_companions(
         values = {item.sample_id: by_model[model].values for item, by_model in pairs}
         rows += measured_rows(model, items, values, shown)
     notes = _notes(records, shown, tools)
+    by_text = sum(item.sample_id in places and item.mask is None and item.truth is None for item in items)
+    if by_text:
+        notes.append(
+            f"{by_text} samples have neither mask nor truth: there the edit is where OCR finds the old text "
+            "in the source and the new text in the output."
+        )
     shrunk = sum(any(one.shrunk for one in by_model.values()) for by_model in found)
     if shrunk:
         notes.append(f"{shrunk} sources are over {LONG_SIDE:,} pixels long and were compared at that size.")
     return Unjudged(rows, shown, notes, {"companions": _facts(tools)})
 
 
-def _of_item(item: BenchItem, outputs: Mapping[str, Outputs], tools: Tools) -> dict[str, _Compared]:
+def _of_item(
+    item: BenchItem, outputs: Mapping[str, Outputs], tools: Tools, places: TextPlaces | None
+) -> dict[str, _Compared]:
     """Returns what each model's output of an item comes to; the measures are the same for all models."""
     try:
-        against = _Item(item, tools)
+        against = _Item(item, tools, places)
     except (MissingPictureError, UnreadableImageError) as error:
         lack = Reading(State.MISSING_SOURCE, note=why_unread(item.sources[0].name, error))
         names = {SHIFT.name, ZOOM.name, *(_kept(tools) if item.mask or item.truth else ())}
@@ -200,7 +233,7 @@ def _of_item(item: BenchItem, outputs: Mapping[str, Outputs], tools: Tools) -> d
         if isinstance(output, Reading):
             found[model] = _Compared(dict.fromkeys(against.applies(), output), None, readable=False)
         else:
-            found[model] = _Compared(*against.values(output), readable=True, shrunk=against.scale > 1)
+            found[model] = _Compared(*against.values(output, model), readable=True, shrunk=against.scale > 1)
     return found
 
 
@@ -268,7 +301,9 @@ def _notes(found: Sequence[Mapping[str, Any]], told: Sequence[Measure], tools: T
             "from a new picture; they have no figure of shift or zoom and count as missing there."
         )
     if KEPT_PSNR not in told:
-        notes.append("No sample says where its edit belongs, by mask or truth: nothing outside is measured.")
+        notes.append(
+            "No sample says where its edit belongs, by mask, truth or text: nothing outside is measured."
+        )
     missing = [name for name, tool in vars(tools).items() if tool is None]
     if missing:
         notes.append(f"Not measured for want of weights (--weights NAME=PATH): {', '.join(missing)}.")

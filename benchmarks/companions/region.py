@@ -1,10 +1,13 @@
-"""Where an edit belongs: in a mask of the benchmark, and where its known truth changes anything."""
+"""Where an edit belongs: in a mask, where a known truth changes anything, and else where its text stands."""
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from benchmarks.companions.alignment import resized_to
 from benchmarks.suites.item import BenchItem, Picture
+from benchmarks.text.places import Box
 from models.pixels import shrink
 
 CHANGED = 12
@@ -54,6 +57,20 @@ def changed_region(source: np.ndarray, truth: np.ndarray) -> np.ndarray:
     change = np.abs(source.astype(np.int16) - truth.astype(np.int16)).max(axis=2)
     edited = (change >= CHANGED).astype(np.uint8)
     return grown(cv2.morphologyEx(edited, cv2.MORPH_OPEN, np.ones((SPECKLE, SPECKLE), np.uint8)).astype(bool))
+
+
+def text_region(boxes: Sequence[Box], shape: tuple[int, int], scale: float) -> np.ndarray:
+    """Returns where lines of text stand, (H, W) bool, grown a little.
+
+    Args:
+        boxes: corners of the lines.
+        shape: (H, W).
+        scale: by which corners are multiplied, where the picture was shrunk after it was read.
+    """
+    drawn = np.zeros(shape, np.uint8)
+    for box in boxes:
+        cv2.fillPoly(drawn, [np.round(np.asarray(box) * scale).astype(np.int32)], 1)
+    return grown(drawn.astype(bool)) if boxes else drawn.astype(bool)
 
 
 def grown(region: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from benchmarks.scores import Value, measured_rows
 from benchmarks.suites.item import BenchItem, MissingPictureError, read_limited
 from benchmarks.suites.outputs import Outputs
 from benchmarks.text.normal import normal
+from benchmarks.text.places import Box, TextPlaces, boxes_of, changed_texts, written_texts
 from benchmarks.text.score import BY_CHANCE, DEFAULT_WEIGHTS, TextScore, TextWeights, residual, score_text
 from benchmarks.text.targets import TextTarget
 from benchmarks.text.window import best_window, without
@@ -67,8 +68,19 @@ class _Case:
     weights: TextWeights = field(default=DEFAULT_WEIGHTS)
 
     @cached_property
-    def source_lines(self) -> list[str]:
+    def source_read(self) -> Sequence[Mapping[str, Any]]:
         return self.texts.of(self.item.sources[0].read())
+
+    @cached_property
+    def source_lines(self) -> list[str]:
+        return _words(self.source_read)
+
+    @cached_property
+    def source_places(self) -> Sequence[Box] | None:
+        """Where texts stand that the edit changes; None where that can't be told."""
+        changed = changed_texts(self.target)
+        boxes = boxes_of(self.source_read, changed) if changed and self.lacking is None else []
+        return boxes if boxes or self.target.op == "add" else None
 
     @cached_property
     def lacking(self) -> Reading | None:
@@ -127,10 +139,11 @@ class _Case:
 
 
 class _Read(NamedTuple):
-    """What an output comes to, by measure, and its line of text_scores.jsonl where it could be read."""
+    """What an output comes to, by measure; if read, its line of text_scores.jsonl and places of new texts."""
 
     values: Mapping[str, Value]
     record: Mapping[str, Any] | None
+    boxes: Sequence[Box] = ()
 
 
 class _Texts:
@@ -140,8 +153,8 @@ class _Texts:
         self._reader, self._store = reader, store
         self._version = json.dumps(dict(reader.identity), sort_keys=True)
 
-    def of(self, data: bytes) -> list[str]:
-        """Returns the lines of a picture file.
+    def of(self, data: bytes) -> list[dict[str, Any]]:
+        """Returns the lines of a picture file: text, confidence and corners.
 
         Raises:
             UnreadableImageError: it does not decode.
@@ -157,7 +170,11 @@ class _Texts:
                 "lines": [_stored(line) for line in read_file(self._reader, data)],
             }
             self._store.append(stored)
-        return [line["text"] for line in stored["lines"]]
+        return stored["lines"]
+
+
+def _words(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [line["text"] for line in lines]
 
 
 def _stored(line: TextLine) -> dict[str, Any]:
@@ -193,6 +210,7 @@ def measure_text(
         texts = _Texts(metric.reader, store)
         cases = [_Case(item, target, texts, metric.weights) for item, target in _usable(items, metric)]
         found = list(_measured(cases, outputs, progress))
+        places = dict(_places(cases, found))  # may read sources, so before the store is closed
     finally:
         store.close()
     records = [read.record for by_model in found for read in by_model.values() if read.record is not None]
@@ -209,7 +227,15 @@ def measure_text(
         measures=MEASURES if chosen else (),
         notes=_notes(items, metric, cases),
         facts={"text_metric": _facts(metric, cases)},
+        places=places,
     )
+
+
+def _places(cases: Sequence[_Case], found: Sequence[Mapping[str, _Read]]) -> Iterator[tuple[str, TextPlaces]]:
+    for case, by_model in zip(cases, found, strict=True):
+        if case.source_places is not None:
+            outputs = {model: read.boxes for model, read in by_model.items()}
+            yield case.item.sample_id, TextPlaces(case.source_places, outputs)
 
 
 def _usable(items: Sequence[BenchItem], metric: TextMetric) -> Iterator[tuple[BenchItem, TextTarget]]:
@@ -235,10 +261,11 @@ def _measured(
 def _of_case(case: _Case, outputs: Mapping[str, Outputs]) -> dict[str, _Read]:
     found = {}
     for model, made in outputs.items():
-        lines = _lines(case, made)
-        if isinstance(lines, Reading):
-            found[model] = _Read(dict.fromkeys(case.applies, lines), None)
+        seen = _lines(case, made)
+        if isinstance(seen, Reading):
+            found[model] = _Read(dict.fromkeys(case.applies, seen), None)
             continue
+        lines = _words(seen)
         score = case.score(lines)
         values = case.values(lines, score)
         figures = {measure.name: values.get(measure.name) for measure in MEASURES}
@@ -254,11 +281,11 @@ def _of_case(case: _Case, outputs: Mapping[str, Outputs]) -> dict[str, _Read]:
             "parts": None if score is None else score.record(),
             "lines": lines,
         }
-        found[model] = _Read(values, record)
+        found[model] = _Read(values, record, boxes_of(seen, written_texts(case.target)))
     return found
 
 
-def _lines(case: _Case, made: Outputs) -> list[str] | Reading:
+def _lines(case: _Case, made: Outputs) -> list[dict[str, Any]] | Reading:
     path = made.paths.get(case.item.sample_id)
     if path is None:
         return Reading(State.MISSING_OUTPUT, note=made.problems.get(case.item.sample_id, ""))

@@ -19,6 +19,7 @@ from benchmarks.measuring import companion_tools
 from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, SuiteError, picture_of_pixels
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.textedit import load_textedit
+from benchmarks.text.places import TextPlaces
 from models.descriptor import CopyDescriptor, save_descriptor
 from models.pair_metrics import PSNR_CAP
 from models.pixels import encode_png
@@ -189,6 +190,59 @@ def test_without_mask_and_truth_nothing_outside_is_claimed(tmp_path):
     result = measure_companions([item()], found, Tools(), folder=tmp_path, progress=silent)
     assert {row["measure"] for row in result.rows} == {"shift", "zoom"}
     assert any("No sample says where its edit belongs" in note for note in result.notes)
+
+
+def corners(rows: slice, columns: slice) -> list[list[float]]:
+    left, right, top, bottom = columns.start, columns.stop, rows.start, rows.stop
+    return [[left, top], [right, top], [right, bottom], [left, bottom]]
+
+
+def test_where_only_text_says_where_an_edit_is_the_rest_is_what_lies_outside_its_boxes(tmp_path):
+    new = (slice(300, 340), slice(400, 500))
+    source = with_a_box(PHOTOGRAPH)
+    moved = PHOTOGRAPH.copy()
+    moved[new] = 255
+    spoiled = moved.copy()
+    spoiled[:60] = 255 - spoiled[:60]
+    pictures = {
+        "mine": {"1": moved},
+        "large": {"1": cv2.resize(moved, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)},
+        "shift": {"1": shifted(moved, 6, 4)},
+        "spoiled": {"1": spoiled},
+        "none": {"1": source},
+    }
+    boxes = {"mine": [corners(*new)], "large": [(2 * np.array(corners(*new))).tolist()],
+             "shift": [(np.array(corners(*new)) + np.array((6, 4))).tolist()], "spoiled": [corners(*new)],
+             "none": []}  # fmt: skip
+    found = outputs(tmp_path, pictures)
+
+    def measured(*old):
+        places = {"1": TextPlaces(old, boxes)}
+        return measure_companions(
+            [item(source=source)], found, Tools(), folder=tmp_path, progress=silent, places=places
+        )
+
+    result = measured(corners(*PLACE))
+    kept = {model: value for (model, name), value in figures(result).items() if name == "kept_mse"}
+    assert kept["mine"] == kept["none"] == 0
+    assert kept["large"] < 5
+    assert kept["shift"] < 60
+    assert kept["spoiled"] > 500
+    assert any("1 samples have neither mask nor truth" in note for note in result.notes)
+    added = measured()  # nothing is replaced, so where nothing new is found no place is known
+    (row,) = [row for row in added.rows if (row["model"], row["measure"]) == ("none", "kept_mse")]
+    assert (row["state"], row["values"]) == ("unmeasured", [])
+    assert "OCR finds no text" in row["note"]
+
+
+def test_a_mask_says_more_than_text(tmp_path):
+    mask = np.zeros_like(PHOTOGRAPH)
+    mask[PLACE] = 255
+    found = outputs(tmp_path, {"mine": {"1": with_a_box(PHOTOGRAPH)}})
+    places = {"1": TextPlaces([], {"mine": []})}
+    masked = item(mask=mask)
+    result = measure_companions([masked], found, Tools(), folder=tmp_path, progress=silent, places=places)
+    assert figures(result)["mine", "kept_mse"] == 0
 
 
 def test_all_weights_together_fill_every_measure(tmp_path):

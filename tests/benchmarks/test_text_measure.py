@@ -107,6 +107,22 @@ def test_the_report_says_whose_the_metric_is_and_how_many_targets_nobody_reviewe
     assert facts["reader"] == READER.identity
 
 
+def test_where_old_and_new_texts_stand_is_told_by_sample(made):
+    def rows(box) -> tuple[float, float]:
+        heights = [corner[1] for corner in box]
+        return min(heights), max(heights)
+
+    _, _, result = made
+    assert set(result.places) == {"swap", "gone", "bold"}
+    for name, line in (("swap", 0), ("gone", 0), ("bold", 0)):
+        (box,) = result.places[name].source
+        low, high = rows(box)
+        assert low < 40 + 44 * line < high < 40 + 44 * (line + 1)  # the other line is no place of the edit
+    (box,) = result.places["swap"].outputs["good"]
+    assert rows(box)[0] < 40 < rows(box)[1]
+    assert result.places["gone"].outputs == {"bad": [], "good": []}
+
+
 def test_what_was_read_is_kept_by_sample(made):
     records = [json.loads(line) for line in (made[0] / "text_scores.jsonl").read_text().splitlines()]
     (record,) = [row for row in records if (row["model"], row["id"]) == ("bad", "bold")]
