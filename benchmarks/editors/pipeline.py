@@ -57,14 +57,17 @@ class PipelineEditor:
         """Returns the outputs; a sample's noise does not depend on the batch that it is in.
 
         Raises:
-            EditFailedError: a source is missing, or the pipeline does not take the instruction.
+            EditFailedError: a source is missing, the pipeline does not take the instruction, or there is not
+                the memory for this sample.
         """
         _ = self._pipeline  # one that does not load is no failure of a sample
         try:
             sources = [[Image.fromarray(picture.pixels()) for picture in item.sources] for item in items]
             return self._edited(items, sources)
-        except (MissingPictureError, UnreadableImageError, ValueError) as error:
-            raise EditFailedError(str(error)) from error
+        except (MissingPictureError, UnreadableImageError, ValueError, RuntimeError, MemoryError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                torch.cuda.empty_cache()
+            raise EditFailedError(str(error) or type(error).__name__) from error
 
     def _edited(self, items: Sequence[BenchItem], sources: list[list[Image.Image]]) -> list[np.ndarray]:
         one = len(items) == 1

@@ -63,6 +63,8 @@ class RegisteredEditor:
             return decode(found["image"][0])
         except (MissingPictureError, UnreadableImageError, ValueError, MlflowException) as error:
             raise EditFailedError(str(error)) from error
+        except (RuntimeError, MemoryError) as error:  # such as no memory for this sample
+            raise EditFailedError(str(error) or type(error).__name__) from error
 
     @cached_property
     def _model(self) -> Any:

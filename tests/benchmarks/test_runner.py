@@ -158,6 +158,24 @@ def test_progress_reaches_the_total(tmp_path):
     assert calls[-1] == ("edit with e", 12, 12)
 
 
+@pytest.mark.parametrize(
+    "error", [RuntimeError("bad shape"), torch.OutOfMemoryError("no memory"), MemoryError()]
+)
+def test_a_sample_for_which_there_is_no_memory_stops_no_other(tmp_path, monkeypatch, error):
+    def pipeline(*, image, prompt, height, width, **_):
+        if "invert-1" in prompt:
+            raise error
+        count = 1 if isinstance(prompt, str) else len(prompt)
+        return SimpleNamespace(images=[Image.new("RGB", (width, height))] * count)
+
+    monkeypatch.setattr(PipelineEditor, "_pipeline", property(lambda self: pipeline))
+    suite = [replace(item, instruction=item.sample_id) for item in checked_suite(items())]
+    editor = PipelineEditor(tmp_path, identity="toy", seed=9, steps=2, size="source")
+    found = run(tmp_path / "out", editor, suite, batch=5)
+    assert found.problems == {"invert-1": f"the editor failed: {str(error) or 'MemoryError'}"}
+    assert len(found.paths) == len(suite) - 1
+
+
 def test_a_pipeline_gets_noise_that_depends_on_the_sample_alone(tmp_path, monkeypatch):
     drawn = {}
 
