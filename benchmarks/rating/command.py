@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from benchmarks.rating.prepare import Plan, create_study, read_dimensions
 from benchmarks.rating.ratings import answers_of, to_csv
-from benchmarks.rating.results import results
+from benchmarks.rating.results import is_complete, results
 from benchmarks.rating.store import invite, open_store, raters_of
 from benchmarks.rating.study import DIMENSIONS, Study, StudyError, read_study
 from benchmarks.suites.catalogue import SUITES, load_suite
@@ -188,15 +188,25 @@ def results_command(study: Path, url: str | None, html: Path | None, as_json: bo
 
 @rate.command()
 @study_options
-def export(study: Path, url: str | None) -> None:
+@click.option("--unblind", is_flag=True, help="Name the models though the study is not complete.")
+def export(study: Path, url: str | None, unblind: bool) -> None:
     """Print every answer ever given as CSV, models named, replaced and withdrawn answers marked.
+
+    The rows name the models, so they are printed once every item has its raters.
 
     \b
     Example:
       emberline rate export study > ratings.csv
+      emberline rate export study --unblind > ratings-so-far.csv
     """
     engine, found = _open(study, url)
-    click.echo(to_csv(answers_of(engine, found)), nl=False)
+    answers = answers_of(engine, found)
+    if not unblind and not is_complete(found, answers.filter("current")):
+        raise click.ClickException(
+            "Answers name the models, so they are printed once the study is complete. To see them now, and "
+            "to rate no more yourself, say --unblind."
+        )
+    click.echo(to_csv(answers), nl=False)
 
 
 def _open(study: Path, url: str | None) -> tuple[Engine, Study]:

@@ -58,7 +58,8 @@ def test_a_study_is_made_invited_to_shown_and_exported(study, tmp_path):
     page = (tmp_path / "results.html").read_text()
     assert "Nobody has rated" in page
     assert "/static/" not in page  # it needs no server
-    assert run("export", study).strip() == ",".join(ANSWERS)
+    assert "once the study is complete" in run("export", study, code=1)
+    assert run("export", study, "--unblind").strip() == ",".join(ANSWERS)
 
 
 def test_ratings_can_be_kept_elsewhere(study, tmp_path):
