@@ -15,7 +15,7 @@ from rich.table import Table
 from benchmarks.judges.judge import JudgeUnavailableError
 from benchmarks.judges.replies import RepliesBusyError
 from benchmarks.suites.catalogue import SUITES, load_suite
-from benchmarks.suites.item import SuiteError
+from benchmarks.suites.item import SuiteError, is_writable
 from benchmarks.suites.outputs import Outputs, find_outputs
 from benchmarks.suites.suite import Suite
 from benchmarks.thumbnails import DecoderDiedError
@@ -138,6 +138,10 @@ ANYTHING = click.Path(exists=True, path_type=Path)
 )
 def bench(**options: Any) -> None:
     """Score image editors on REDEdit, ImgEdit, GEdit, RISEBench, KRIS, TextEditBench, or a suite of yours.
+
+    \b
+    Example:
+      emberline bench --suite plain --data mine --outputs ours=out/ours --judge openai:gpt-4.1
 
     \b
     Outputs that exist already, named as the official scripts name them, with or without their folders:
@@ -304,7 +308,11 @@ def _named(values: Sequence[str]) -> list[tuple[str, str]]:
         )
     names = [name for name, _ in found]
     twice = sorted(
-        {name for name in names if names.count(name) > 1 or "/" in name or name in ("", ".", "..")}
+        {
+            name
+            for name in names
+            if names.count(name) > 1 or "/" in name or name in ("", ".", "..") or not is_writable(name)
+        }
     )
     if twice:
         raise SuiteError(

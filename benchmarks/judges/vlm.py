@@ -77,9 +77,13 @@ class VlmJudge:
         except UnreadableImageError as error:
             return Answer(State.API_FAILED, note=f"the picture cannot be shown: {error}")
         inputs = self.inputs(request, [Image.open(io.BytesIO(data)).convert("RGB") for data in pictures])
-        with self._lock, torch.inference_mode(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(self._parameters.get("seed", 0)) + request.repeat)
-            tokens = self._model.generate(**inputs, **self._sampling())
+        try:
+            with self._lock, torch.inference_mode(), torch.random.fork_rng(devices=[]):
+                torch.manual_seed(int(self._parameters.get("seed", 0)) + request.repeat)
+                tokens = self._model.generate(**inputs, **self._sampling())
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            return Answer(State.API_FAILED, note=f"no memory for this question: {error!s:.200}")
         reply = self._tokenizer.decode(tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         return Answer(State.OK, reply=reply, raw=json.dumps({"tokens": int(tokens.shape[1])}))
 

@@ -54,7 +54,8 @@ def find_outputs(folder: Path, items: Sequence[BenchItem]) -> Outputs:
         if problem:
             problems[item.sample_id] = problem
     taken = {path.relative_to(folder).as_posix() for path in paths.values()}
-    return Outputs(paths, problems, [str(path) for path in files if path.as_posix() not in taken])
+    told = {sample_id: _writable(problem) for sample_id, problem in problems.items()}
+    return Outputs(paths, told, [_writable(str(path)) for path in files if path.as_posix() not in taken])
 
 
 def _output_of(
@@ -72,6 +73,11 @@ def _output_of(
             return chosen[0], f"took {chosen[0]} of {names}" if len(found) > 1 else ""
         return None, f"several files could be the output: {names}"
     return None, f"there is no output {_stem(item)}{OFFICIAL_SUFFIX}, nor with another extension or flat"
+
+
+def _writable(text: str) -> str:
+    """Returns a text with ? for bytes of a file's name that are no UTF-8, as archives may have."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _stem(item: BenchItem) -> PurePosixPath:

@@ -104,6 +104,22 @@ def test_a_picture_that_does_not_decode_is_told(checkpoint):
     assert "cannot be shown" in answer.note
 
 
+def test_no_memory_for_one_question_is_told_and_the_next_one_is_answered(checkpoint, monkeypatch):
+    judge = VlmJudge(checkpoint, {"max_tokens": 4})
+    generate = judge._model.generate
+
+    def full(**inputs):
+        monkeypatch.setattr(judge._model, "generate", generate)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(judge._model, "generate", full)
+    answer = judge.ask(request(rededit(PROMPTS)))
+    assert (answer.state, answer.note) == (
+        State.API_FAILED, "no memory for this question: CUDA out of memory",
+    )  # fmt: skip
+    assert judge.ask(request(rededit(PROMPTS))).state is State.OK
+
+
 def test_identity_follows_the_weights(tmp_path, checkpoint):
     (tmp_path / "other").mkdir()
     for path in checkpoint.iterdir():

@@ -1,5 +1,7 @@
 """Which file is the output of which item, in whatever tree, under whatever extension, among whatever else."""
 
+import os
+
 import pytest
 from toy_bench import item, outputs, write
 
@@ -42,6 +44,17 @@ def test_what_is_missing_and_what_belongs_to_nobody_is_told(tmp_path):
     assert set(paths) == {"0", "1"}
     assert problems == {"2": "there is no output add/add-2.png, nor with another extension or flat"}
     assert unused == ["add/add-7.png"]
+
+
+def test_a_name_that_is_no_utf8_can_be_told(tmp_path):
+    outputs(tmp_path, ITEMS[1:])
+    for name in (b"\xb1\xed.png", b"\xb1/add/add-0.jpg", b"\xb2/add/add-0.webp"):
+        write(tmp_path / os.fsdecode(name), PNG)
+    _, problems, unused = found(tmp_path)
+    for text in (*problems.values(), *unused):
+        text.encode()  # a report holds it
+    assert "??.png" in unused
+    assert "several files could be the output: ?/add/add-0.jpg" in problems["0"]
 
 
 def test_of_several_files_the_official_extension_counts_and_the_choice_is_told(tmp_path):
