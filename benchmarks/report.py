@@ -213,8 +213,7 @@ def _context(run: Run, samples: SampleViews) -> dict[str, Any]:
         "figures_shown": FIGURES_SHOWN,
         "protocol": protocol if run.judge else None,
         "beside": _comparable(run),
-        "view_titles": VIEW_TITLES,
-        "measures": [_measure_table(run, measure) for measure in run.measures if _has(run, measure)],
+        "measures": [measure_table(run, measure) for measure in run.measures if _has(run, measure)],
         "categories": _categories(run),
         "shelves": samples.shelves(),
         "samples": samples.all(),
@@ -238,16 +237,20 @@ def _comparable(run: Run) -> References:
     return replace(run.references, rows=rows) if rows else References("", "")
 
 
-def _measure_table(run: Run, measure: Measure) -> dict[str, Any]:
+def measure_table(run: Run, measure: Measure) -> dict[str, Any]:
+    """Returns what the page shows of a measure; two readings that agree everywhere are shown as one."""
     rows = run.figures.filter(pl.col("measure") == measure.name)
-    views = list(dict.fromkeys(rows["view"]))
+    views, titles = list(dict.fromkeys(rows["view"])), VIEW_TITLES
     by_model = {model: rows.filter(pl.col("model") == model) for model in run.models}
     beside = [row for row in run.references.rows if measure.name in row.figures]
     repeated = bool((rows["repeats"] > 1).any())
     judged = run.judge is not None and measure.worst is not None
+    if views == ["official", "strict"] and _agree(rows, measure):
+        views, titles = ["official"], {"official": "Official and strict"}
     return {
         "measure": measure,
         "views": views,
+        "titles": titles,
         "repeated": repeated,
         "worst_shown": judged,
         "empty_cells": len(views) * (2 + judged + repeated) + (len(views) > 1) - 1,
@@ -257,6 +260,20 @@ def _measure_table(run: Run, measure: Measure) -> dict[str, Any]:
         ],
         "references": beside,
     }
+
+
+def _agree(rows: pl.DataFrame, measure: Measure) -> bool:
+    """Returns whether both readings of a measure show the same for every model."""
+    told = {
+        view: rows.filter(pl.col("view") == view)
+        .sort("model")
+        .drop("view")
+        .with_columns(
+            pl.col("value", "low", "high", "spread", "missing_as_worst").round(measure.decimals + 1)
+        )
+        for view in ("official", "strict")
+    }
+    return told["official"].equals(told["strict"])
 
 
 def _categories(run: Run) -> dict[str, Any]:

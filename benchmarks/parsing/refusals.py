@@ -1,4 +1,4 @@
-"""Replies in which a judge declines to judge. They are found before parsing, so that none becomes a score."""
+"""Replies in which a judge declines to judge: asked of each reply without scores, so none becomes one."""
 
 import re
 

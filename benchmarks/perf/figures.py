@@ -1,9 +1,15 @@
 """How the scripts of this folder show what they measured: tables on the console, figures in a file."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+
+def material() -> Path:
+    """Returns the folder that EMBERLINE_TEST_DATA names, `../shared/data` where it names none."""
+    return Path(os.environ.get("EMBERLINE_TEST_DATA", "../shared/data"))
 
 
 class Figure(NamedTuple):

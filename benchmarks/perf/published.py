@@ -1,17 +1,19 @@
 """Published benchmark figures, computed again with the parsers and aggregators of this package.
 
-    python -m benchmarks.perf.published --data ../shared/data/bench --json published.json
+    python -m benchmarks.perf.published --data DIR --json published.json
+
+DIR holds the published material [default: `bench` in the folder that EMBERLINE_TEST_DATA names].
 
 `--viescore FILE --expected FILE` takes another judge's released scores and the figures printed for them.
 """
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
+from typing import Literal
 
-from benchmarks.perf.figures import Figure, show_figures, show_table, write_figures
+from benchmarks.perf.figures import Figure, material, show_figures, show_table, write_figures
 from benchmarks.perf.fuzz import fuzz_parsers
 from benchmarks.perf.parser_cases import check_cases
 from benchmarks.perf.printed_tables import gedit_rows, report_rows
@@ -46,7 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
         figures = [
             *viescore_figures(raw, expected, bench / "viescore/human"),
             *table_figures(bench),
-            *parser_figures(bench / "parser_cases.json"),
+            *parser_figures(
+                bench / "parser_cases.json", "known" if bench == parser.get_default("data") else "written"
+            ),
             *fuzz_figures(),
         ]
     except (OSError, ValueError, KeyError) as error:
@@ -107,8 +111,14 @@ def table_figures(bench: Path) -> list[Figure]:
     ]
 
 
-def parser_figures(cases: Path) -> list[Figure]:
-    """Returns how many reply cases give the official result in `official`, and their verdict in `strict`."""
+def parser_figures(cases: Path, verdicts: Literal["known", "written"]) -> list[Figure]:
+    """Returns how many reply cases give the official result in `official`, and their verdict in `strict`.
+
+    Args:
+        cases: the file.
+        verdicts: `known` wants one for every case; `written` is for cases that others bring, of which those
+            count that have one.
+    """
     results = check_cases(json.loads(cases.read_text(encoding="utf-8")))
     rows = [
         (
@@ -123,14 +133,14 @@ def parser_figures(cases: Path) -> list[Figure]:
     ]
     show_table("Replies", ("format", "case", "official", "verdict", "strict state", "why"), rows)
     reproduced, written = sum(r.official for r in results), sum(r.written for r in results)
-    strict = sum(r.strict for r in results)
+    strict, required = sum(r.strict for r in results), len(results) if verdicts == "known" else written
     return [
         Figure(
             "parser.reproduced", reproduced, "cases", f"all of {len(results)}", reproduced == len(results)
         ),
         Figure("parser.total", len(results), "cases", "the known ones", True),
         Figure(
-            "parser.strict_verdicts", strict, "cases", f"all {written} that are written", strict == written
+            "parser.strict_verdicts", strict, "cases", f"all of {required} {verdicts}", strict == required
         ),
     ]
 
@@ -167,8 +177,9 @@ def _show_correlations(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    root = Path(os.environ.get("EMBERLINE_TEST_DATA", Path(__file__).parents[3] / "shared/data"))
-    parser.add_argument("--data", type=Path, default=root / "bench", help="folder of the published material")
+    parser.add_argument(
+        "--data", type=Path, default=material() / "bench", help="folder of the published material"
+    )
     parser.add_argument(
         "--viescore",
         type=Path,

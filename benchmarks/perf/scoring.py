@@ -30,7 +30,6 @@ from benchmarks.perf.stored_run import store_run, write_suite
 
 SAMPLES = 200
 STORED = 1542
-QUARTER = STORED // 4
 KILLS = (50, 140)
 """Questions after which the run is killed."""
 

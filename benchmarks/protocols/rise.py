@@ -152,7 +152,7 @@ def _all(item: BenchItem, reading: Reading) -> dict[str, Reading]:
 
 
 def _reference(item: BenchItem) -> str:
-    return item.facts.get("reference_txt") if item.kind == LOGICAL else item.facts.get("reference", "")  # pyright: ignore[reportReturnType]
+    return item.facts.get("reference_txt" if item.kind == LOGICAL else "reference", "")
 
 
 def _official_texts(item: BenchItem) -> list[tuple[str, str, tuple[Role, ...]]]:

@@ -51,7 +51,7 @@ def textedit(prompts: Mapping[str, str]) -> Protocol:
         return read_named(reply, question.labels, LOWEST, HIGHEST)
 
     return Protocol(
-        name="TextEditBench, official prompts",
+        name="TextEditBench, official prompts with a closing demand for JSON in our words",
         official=True,
         questions=questions,
         read={"official": read, "strict": read},

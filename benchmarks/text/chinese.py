@@ -31,8 +31,6 @@ ASIDE = re.compile(r"\s*[(（][^()（）]*[)）]")
 
 INTO = r"(?:(?:改|换|替换|修改|变|更改|更换|翻译|译|转换|纠正|更正|改写)(?:成|为|作)|替换|改)"
 BECOMES = re.compile(rf"{INTO}[^，。；,;]{{0,12}}$")
-TURNED = re.compile(rf"[^，。；,;]{{0,24}}?(?:都|全部|分别)?{INTO}")
-"""After a text that is replaced by what follows."""
 
 NEW_AFTER = re.compile(r"(?<=[\u4e00-\u9fff])(?:是|为|写道|写着)\s*[:：]?\s*$|[:：]\s*$")
 EXISTING = re.compile(r"(?:写着|写有|印着|印有|标有|标着|刻着|刻有|显示着|带有|写)\s*$")

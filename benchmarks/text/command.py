@@ -51,7 +51,12 @@ def targets() -> None:
 )
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file.")
 def propose_command(name: str, data: Path, lang: str, tasks: tuple[str, ...], out: Path) -> None:
-    """Write a proposal for each edit of text; rows that a person has decided stay as they are."""
+    """Write a proposal for each edit of text; rows that a person has decided stay as they are.
+
+    \b
+    Example:
+      emberline targets propose --suite rededit --lang zh --data rededit_bench --out targets-zh.jsonl
+    """
     with _told_plainly():
         suite = load_suite(name, data=data, images=None, lang=lang)
         found = proposals(suite, tasks)
@@ -74,7 +79,12 @@ def propose_command(name: str, data: Path, lang: str, tasks: tuple[str, ...], ou
     show_default=True,
 )
 def list_command(file: Path, review: str) -> None:
-    """Show rows, the unreviewed ones unless told otherwise."""
+    """Show rows, the unreviewed ones unless told otherwise.
+
+    \b
+    Example:
+      emberline targets list targets-zh.jsonl --review any
+    """
     with _told_plainly():
         rows = read_targets(file)
     table = Table(title=f"{file.name}: {_counts(rows)}", title_justify="left")
@@ -96,7 +106,12 @@ def list_command(file: Path, review: str) -> None:
     help="Also all proposals that have a text and no note; read them first.",
 )
 def confirm_command(file: Path, ids: tuple[str, ...], all_without_doubt: bool) -> None:
-    """Mark rows as checked by a person."""
+    """Mark rows as checked by a person.
+
+    \b
+    Example:
+      emberline targets confirm targets-zh.jsonl 1370 1371
+    """
     with _told_plainly():
         rows = read_targets(file)
         plain = [row.id for row in rows if row.review == "proposed" and row.wanted and not row.note]
@@ -109,7 +124,12 @@ def confirm_command(file: Path, ids: tuple[str, ...], all_without_doubt: bool) -
 @click.argument("file", type=FILE)
 @click.argument("ids", nargs=-1, required=True)
 def reject_command(file: Path, ids: tuple[str, ...]) -> None:
-    """Leave rows out of the metric."""
+    """Leave rows out of the metric.
+
+    \b
+    Example:
+      emberline targets reject targets-zh.jsonl 1372
+    """
     with _told_plainly():
         write_targets(file, reviewed(read_targets(file), ids, "rejected"))
     click.echo(_counts(read_targets(file)))

@@ -13,6 +13,7 @@ from benchmarks.perf import published
 from benchmarks.perf.fuzz import fuzz_parsers
 from benchmarks.perf.parser_cases import JSON_VERDICTS, LINE_VERDICTS, check_cases
 from benchmarks.perf.printed_tables import gedit_rows, report_rows
+from benchmarks.perf.published import parser_figures
 from benchmarks.perf.viescore_release import (
     TaskFigures,
     flat_expected,
@@ -269,3 +270,14 @@ def test_the_final_average_is_over_tasks_and_not_over_models():
     found = over_all_tasks({"a": task("a", 0.0), "b": task("b", 0.8)})
     assert found.published["all tasks|SC"] == pytest.approx(0.379949, abs=1e-6)  # tanh(0.4)
     assert found.fisher["all tasks|SC"] == pytest.approx(0.5, abs=1e-9)  # tanh(atanh(0.8) / 2)
+
+
+def test_a_case_without_a_strict_verdict_holds_only_where_others_bring_it(tmp_path, shared_data):
+    cases = json.loads(shared_data("bench/parser_cases.json").read_text(encoding="utf-8"))
+    cases["imgedit_rededit_line_parser"][0]["name"] = "never seen"
+    (tmp_path / "cases.json").write_text(json.dumps(cases))
+    holds = {
+        verdicts: {figure.name: figure.holds for figure in parser_figures(tmp_path / "cases.json", verdicts)}
+        for verdicts in ("known", "written")
+    }
+    assert [holds[verdicts]["parser.strict_verdicts"] for verdicts in ("known", "written")] == [False, True]

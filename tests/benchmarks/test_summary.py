@@ -15,8 +15,8 @@ from benchmarks.demand import demand_of, read_demand, write_demand
 from benchmarks.gallery import disputed, sample_values, shelves
 from benchmarks.parsing.reading import Reading, State
 from benchmarks.protocols.protocol import Measure
-from benchmarks.references import published_references, published_tables
-from benchmarks.report import equals, failures, ranked, state_counts
+from benchmarks.references import References, published_references, published_tables
+from benchmarks.report import Run, equals, failures, measure_table, ranked, state_counts
 from benchmarks.scores import MEASURED, measured_rows, score_row, score_table
 from benchmarks.suites.suite import Suite
 from benchmarks.summary import FIGURES, TASKS, sample_means, summarise
@@ -284,3 +284,20 @@ def test_bars_are_as_long_as_their_values_and_say_them():
 def test_an_axis_without_length_and_a_value_beyond_it_still_draw():
     assert widths_of(grouped_bars("x", {"t": {"a": 1.0}}, ["a"], low=1, high=1)) == [0.5]
     assert widths_of(grouped_bars("x", {"t": {"a": 9.0}}, ["a"], low=0, high=1)) == [464.0]
+
+
+def test_two_readings_that_agree_everywhere_are_shown_once():
+    def views(official, strict):
+        rows = [("m", str(n), "add", view, 0, scores) for view, found in
+                (("official", official), ("strict", strict)) for n, scores in enumerate(found)]  # fmt: skip
+        figures, tasks = summarise(table(*rows), [MEASURE], seed=0)
+        suite = Suite("x", "X", "en", [item()], None)
+        run = Run(
+            "t", "i", suite, ["m"], "m", [MEASURE], table(*rows), figures, tasks, References("", ""), {}
+        )
+        shown = measure_table(run, MEASURE)
+        return [shown["titles"][view] for view in shown["views"]]
+
+    assert views([(5, 5, 5), (4, 4, 4)], [(5, 5, 5), (4, 4, 4)]) == ["Official and strict"]
+    assert views([(5, 5, 5), (4, 4, 4)], [(5, 5, 5), (4, 4, 3)]) == ["Official", "Strict"]
+    assert views([(5, 5, 5), (4, 4, 4)], [(5, 5, 5), State.REFUSED]) == ["Official", "Strict"]

@@ -38,11 +38,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_each_language_has_a_figure_with_its_goal(folder, tmp_path, capsys):
-    assert main(["--data", str(folder), "--json", str(tmp_path / "f.json")]) == 0
+    assert main(["--data", str(folder), "--json", str(tmp_path / "f.json")]) == 1
     figures = json.loads((tmp_path / "f.json").read_text())
     assert [list(figure) for figure in figures] == [["name", "value", "unit", "goal", "holds"]] * 2
     assert {figure["name"]: (figure["value"], figure["holds"]) for figure in figures} == {
-        "ocr.mean_zh": (1.0, True),
+        "ocr.mean_zh": (1.0, False),  # a row has no picture, so the figure is of fewer than it says
         "ocr.mean_en": (1.0, True),
     }
     shown = capsys.readouterr().out
@@ -60,6 +60,11 @@ def test_a_language_without_a_picture_reaches_no_goal(tmp_path, folder):
         "ocr.mean_zh": False,
         "ocr.mean_en": True,
     }
+
+
+def test_a_folder_without_known_texts_is_told(tmp_path, capsys):
+    assert main(["--data", str(tmp_path)]) == 2
+    assert "ground_truth.jsonl. Give the folder" in capsys.readouterr().err
 
 
 @pytest.mark.slow

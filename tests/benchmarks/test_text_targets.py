@@ -135,3 +135,9 @@ def test_the_real_text_items_become_a_file(shared_data, tmp_path):
     assert sum(bool(row.wanted) for row in rows) >= 121
     assert {row.lang for row in rows} == {"zh"}
     assert "123 to review" in told
+
+
+@pytest.mark.parametrize("name", ["propose", "list", "confirm", "reject"])
+def test_every_command_shows_an_example(name):
+    shown = CliRunner().invoke(command, [name, "--help"]).output
+    assert f"Example:\n    emberline targets {name} " in shown
