@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from benchmarks.judges.judge import Answer, Request, request_key
-from benchmarks.judges.replies import read_records
+from benchmarks.judges.judge import Answer, Judge, Request, request_key
+from benchmarks.judges.replies import read_places, read_record
 from benchmarks.parsing.reading import State
 from benchmarks.suites.item import ROW, BenchItem, SuiteError
 from benchmarks.suites.suite import read_json
@@ -15,29 +15,44 @@ from benchmarks.suites.suite import read_json
 Place = tuple[str, str, str, int, int]
 """Model, sample, question, attempt and repeat of a reply."""
 
+NOT_STORED = "no reply to this question is stored"
+
 
 class ReplayJudge:
-    """Repeats replies to the very same question; what was not stored is an answer that never came."""
+    """Repeats the replies of a store to the very same questions; what was not stored never came.
+
+    Only places in the file are in memory: each reply is read when it is asked for.
+    """
 
     def __init__(
-        self, identity: Mapping[str, Any], by_content: Mapping[str, Answer], by_place: Mapping[Place, Answer]
+        self, path: Path, identity: Mapping[str, Any], by_content: Mapping[str, int], places: Set[Place]
     ) -> None:
         self.identity = {"judge": "replay", **identity}
-        self._by_content, self._by_place = by_content, by_place
+        self._path, self._by_content, self._places = path, by_content, places
 
     def ask(self, request: Request) -> Answer:
         """Returns the stored answer."""
-        question = request.question.name
-        place = (request.model, request.sample_id, question, request.attempt, request.repeat)
-        if not self._by_content:
-            return self._by_place.get(place) or _never("no reply to this question is stored")
         found = self._by_content.get(request_key({}, request))
-        if found is None and place in self._by_place:
+        if found is not None:
+            return _stored(read_record(self._path, found))
+        if _place(request) in self._places:
             return _never("the stored reply is about another picture or another prompt")
-        return found or _never("no reply to this question is stored")
+        return _never(NOT_STORED)
 
 
-def replay_of(path: Path, items: Sequence[BenchItem], models: Sequence[str], question: str) -> ReplayJudge:
+class ResultFileJudge:
+    """Repeats the replies of an official result file, which tells neither words nor pictures."""
+
+    def __init__(self, identity: Mapping[str, Any], answers: Mapping[Place, Answer]) -> None:
+        self.identity = {"judge": "replay", **identity}
+        self._answers = answers
+
+    def ask(self, request: Request) -> Answer:
+        """Returns the stored answer."""
+        return self._answers.get(_place(request)) or _never(NOT_STORED)
+
+
+def replay_of(path: Path, items: Sequence[BenchItem], models: Sequence[str], question: str) -> Judge:
     """Returns a judge that repeats what a file holds.
 
     The file is our replies.jsonl, whose replies are found by words and pictures; or an official result file,
@@ -75,26 +90,32 @@ def replay_of(path: Path, items: Sequence[BenchItem], models: Sequence[str], que
     }
     if not answers:
         raise SuiteError(f"{path}: none of its {len(replies)} replies belongs to a sample of this suite.")
-    return ReplayJudge(identity, {}, answers)
+    return ResultFileJudge(identity, answers)
 
 
 def _of_store(path: Path, identity: Mapping[str, Any]) -> ReplayJudge:
-    records = list(read_records(path))
-    for number, record in enumerate(records, start=1):
+    by_content: dict[str, int] = {}
+    places: set[Place] = set()
+    judges: set[str] = set()
+    for number, (place, record) in enumerate(read_places(path), start=1):
         if not _is_whole(record):
             raise SuiteError(f"{path}: reply {number} lacks its judge, content, place or words.")
-    judges = sorted({json.dumps(record["judge"], sort_keys=True) for record in records})
+        by_content[record["content"]] = place
+        model, sample_id, question, attempt, repeat = record["place"]
+        places.add((model, sample_id, question, attempt, repeat))
+        judges.add(json.dumps(record["judge"], sort_keys=True))
     if len(judges) > 1:
         raise SuiteError(
-            f"{path} holds replies of {len(judges)} judges, which must not be mixed: {'; '.join(judges)}. "
-            "Keep the lines of one `judge` in a file of their own."
+            f"{path} holds replies of {len(judges)} judges, which must not be mixed: "
+            f"{'; '.join(sorted(judges))}. Keep the lines of one `judge` in a file of their own."
         )
-    answers = [(record, _stored(record)) for record in records]
-    return ReplayJudge(
-        {**identity, "answered_by": [json.loads(judge) for judge in judges]},
-        {record["content"]: answer for record, answer in answers},
-        {tuple(record["place"]): answer for record, answer in answers},
-    )
+    answered_by = [json.loads(judge) for judge in judges]
+    return ReplayJudge(path, {**identity, "answered_by": answered_by}, by_content, places)
+
+
+def _place(request: Request) -> Place:
+    question = request.question.name
+    return request.model, request.sample_id, question, request.attempt, request.repeat
 
 
 def _is_whole(record: Mapping[str, Any]) -> bool:

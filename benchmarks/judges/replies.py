@@ -88,12 +88,32 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         SuiteError: a line is not a reply.
     """
+    yield from (record for _, record in read_places(path))
+
+
+def read_places(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields (byte where it stands, record) of such a file, so that a reader can come back for one of them.
+
+    Raises:
+        SuiteError: a line is not a reply.
+    """
     with path.open("rb") as stream:
         place = 0
         for line in stream:
             if line.endswith(b"\n"):
-                yield _parsed(line, path, place)
+                yield place, _parsed(line, path, place)
             place += len(line)
+
+
+def read_record(path: Path, place: int) -> dict[str, Any]:
+    """Returns the record that stands at a byte which `read_places` told.
+
+    Raises:
+        SuiteError: it no longer stands there.
+    """
+    with path.open("rb") as stream:
+        stream.seek(place)
+        return _parsed(stream.readline(), path, place)
 
 
 def _parsed(line: bytes, path: Path, place: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import tracemalloc
 from collections import Counter
 from contextlib import contextmanager
 
@@ -317,6 +318,17 @@ def test_rededits_details_are_joined_by_row_of_the_list_though_a_row_cannot_be_u
     scores = replayed(tmp_path, path, folder, suite.items, protocol=suite.protocol)
     values = dict(scores.filter(view="strict").select("sample_id", "values").iter_rows())
     assert values == {"1": [1.0] * 3, "4": [3.0] * 3, "3": [4.0] * 3}
+
+
+def test_a_replay_keeps_no_reply_in_memory(tmp_path, one_model):
+    long = reply(4, 4, 4) + "\n" + "x" * 50_000
+    judged(tmp_path, Scripted(lambda request: Answer(State.OK, reply=long, raw=long)), one_model)
+    tracemalloc.start()
+    judge = replay_of(tmp_path / "replies.jsonl", ITEMS, ["mine"], "edit")
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 20_000
+    assert set(states(judged(tmp_path / "again", judge, one_model)).values()) == {"ok"}
 
 
 def test_replies_of_two_judges_are_not_mixed(tmp_path, one_model):

@@ -16,7 +16,7 @@ from benchmarks.judges.choose import chosen_judge
 from benchmarks.judges.evaluator import EvaluatorJudge, load_scorer
 from benchmarks.judges.hosted import HostedJudge
 from benchmarks.judges.http import Retries
-from benchmarks.judges.replay import ReplayJudge
+from benchmarks.judges.replay import ResultFileJudge
 from benchmarks.judges.vlm import VlmJudge
 from benchmarks.parsing.reading import State
 from benchmarks.protocols.alignment import alignment
@@ -176,7 +176,7 @@ def choose(spec, one=None, url=None):
 def test_words_mean_judges(tmp_path, checkpoint, evaluator, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "SECRET")
     path = write_json(tmp_path / "result.json", {"1": toy_bench.reply(5, 5, 5)})
-    kinds = {"openai:gpt-x": HostedJudge, f"replay:{path}": ReplayJudge, f"vlm:{checkpoint}": VlmJudge}
+    kinds = {"openai:gpt-x": HostedJudge, f"replay:{path}": ResultFileJudge, f"vlm:{checkpoint}": VlmJudge}
     for spec, kind in kinds.items():
         same, judge = choose(spec)
         assert isinstance(judge, kind)
