@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from markupsafe import escape
 
 from benchmarks.gallery import Shelf
 from benchmarks.judges.replies import Replies
@@ -21,8 +22,11 @@ from benchmarks.suites.outputs import Outputs
 from benchmarks.thumbnails import LARGE, Thumbnails, fitted_webp
 from models.pixels import UnreadableImageError, read_header
 
-PAGE_BYTES = 18_000_000
-"""What all pictures of a page may take as base64; with text and galleries a page stays under 25 MB."""
+PAGE_BYTES = 14_000_000
+"""What all listed pictures of a page may take as base64."""
+
+TEXT_BYTES = 4_000_000
+"""What all replies of a page may take as HTML; with pictures and galleries a page stays under 25 MB."""
 
 GALLERY_BYTES = 12_000
 """Of one picture in a gallery, before base64."""
@@ -30,11 +34,19 @@ GALLERY_BYTES = 12_000
 SMALL = 96
 """Long side in pixels of pictures in a long list."""
 
-REPLY_SHOWN = 1500
-"""Characters of a reply on the page; the store has all of it."""
+REPLY_SHOWN, REPLY_BYTES = 1500, 6000
+"""Characters of a reply on the page, and bytes of its HTML, at most; the store has all of it."""
 
 WORKERS, AHEAD = 2, 16
 """Threads that draw samples, and how many samples may be drawn before they are written."""
+
+
+class _Room(NamedTuple):
+    """What a sample may take: the long side and bytes of a picture, and bytes of a reply as HTML."""
+
+    side: int
+    picture_bytes: int
+    reply_bytes: int
 
 
 class Shown(NamedTuple):
@@ -75,7 +87,8 @@ class SampleViews:
         pictures = sum(_picture_count(item) + len(self.outputs) for item in items)
         max_bytes = min(GALLERY_BYTES, PAGE_BYTES * 3 // 4 // max(pictures, 1))
         side = LARGE if max_bytes == GALLERY_BYTES else SMALL
-        yield from self._drawn(items, side=side, max_bytes=max_bytes)
+        reply_bytes = min(REPLY_BYTES, TEXT_BYTES // max(self._reply_count(items), 1))
+        yield from self._drawn(items, _Room(side, max_bytes, reply_bytes))
 
     def shelves(self) -> Iterator[dict[str, Any]]:
         """Yields the galleries: title and samples."""
@@ -84,7 +97,7 @@ class SampleViews:
             items = [by_id[sample_id] for sample_id in shelf.sample_ids]
             yield {
                 "title": shelf.title,
-                "samples": list(self._drawn(items, side=LARGE, max_bytes=GALLERY_BYTES)),
+                "samples": list(self._drawn(items, _Room(LARGE, GALLERY_BYTES, REPLY_BYTES))),
             }
 
     def anchors(self) -> dict[str, str]:
@@ -100,12 +113,18 @@ class SampleViews:
         wanted = None if self.listed is None else set(self.listed)
         return [item for item in self.items if wanted is None or item.sample_id in wanted]
 
-    def _drawn(self, items: Sequence[BenchItem], *, side: int, max_bytes: int) -> Iterator[dict[str, Any]]:
+    def _reply_count(self, items: Sequence[BenchItem]) -> int:
+        if self.replies is None:
+            return 0
+        shown = self.scores.filter(pl.col("sample_id").is_in([item.sample_id for item in items]))
+        return shown.select("model", "sample_id", "replies").explode("replies").unique().height
+
+    def _drawn(self, items: Sequence[BenchItem], room: _Room) -> Iterator[dict[str, Any]]:
         anchors = self.anchors()
         rows = _rows_by_sample(self.scores, {item.sample_id for item in items})
 
         def draw(item: BenchItem) -> dict[str, Any]:
-            return self._sample(item, anchors[item.sample_id], rows.get(item.sample_id, {}), side, max_bytes)
+            return self._sample(item, anchors[item.sample_id], rows.get(item.sample_id, {}), room)
 
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="draw") as pool:
             waiting: deque[Future[dict[str, Any]]] = deque()
@@ -117,10 +136,10 @@ class SampleViews:
                 yield waiting.popleft().result()
 
     def _sample(
-        self, item: BenchItem, anchor: str, rows: Mapping[str, Sequence[Any]], side: int, max_bytes: int
+        self, item: BenchItem, anchor: str, rows: Mapping[str, Sequence[Any]], room: _Room
     ) -> dict[str, Any]:
         def shown(picture: Picture | None) -> Shown | None:
-            return self._shown(picture, side, max_bytes)
+            return self._shown(picture, room.side, room.picture_bytes)
 
         return {
             "sample_id": item.sample_id,
@@ -131,12 +150,16 @@ class SampleViews:
             "sources": [shown(picture) for picture in item.sources],
             "truth": shown(item.truth),
             "outputs": [
-                self._output(model, rows.get(model, ()), shown(_output_picture(outputs, item)))
+                self._output(
+                    model, rows.get(model, ()), shown(_output_picture(outputs, item)), room.reply_bytes
+                )
                 for model, outputs in self.outputs.items()
             ],
         }
 
-    def _output(self, model: str, rows: Sequence[Any], shown: Shown | None) -> dict[str, Any]:
+    def _output(
+        self, model: str, rows: Sequence[Any], shown: Shown | None, reply_bytes: int
+    ) -> dict[str, Any]:
         return {
             "model": model,
             "shown": shown,
@@ -144,10 +167,10 @@ class SampleViews:
             "states": sorted(
                 {(row["view"], row["state"], row["note"]) for row in rows if row["state"] != State.OK}
             ),
-            "replies": self._replies(rows),
+            "replies": self._replies(rows, reply_bytes),
         }
 
-    def _replies(self, rows: Sequence[Any]) -> list[dict[str, str]]:
+    def _replies(self, rows: Sequence[Any], max_bytes: int) -> list[dict[str, str]]:
         if self.replies is None:
             return []
         keys = dict.fromkeys(key for row in rows for key in row["replies"])
@@ -157,7 +180,7 @@ class SampleViews:
                 "key": record["key"],
                 "question": record["place"][2],
                 "state": record["state"],
-                "reply": _shortened(record["reply"] or record["note"]),
+                "reply": shortened(record["reply"] or record["note"], max_bytes),
             }
             for record in records
         ]
@@ -208,5 +231,9 @@ def _picture_count(item: BenchItem) -> int:
     return len(item.sources) + (item.truth is not None)
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= REPLY_SHOWN else f"{text[:REPLY_SHOWN]}… ({len(text):,} characters)"
+def shortened(text: str, max_bytes: int) -> str:
+    """Returns what a page shows of a reply: its beginning, in at most so many bytes of HTML, and its length."""
+    shown = text[:REPLY_SHOWN]
+    while (size := len(escape(shown).encode())) > max_bytes:
+        shown = shown[: min(len(shown) - 1, len(shown) * max_bytes // size)]
+    return text if shown == text else f"{shown}… ({len(text):,} characters)"

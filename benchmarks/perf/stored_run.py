@@ -28,6 +28,14 @@ PROMPT = (
     + "\n".join(f"{label}: A number from 1 to 5." for label in LABELS)
     + "\nediting instruction is : <edit_prompt>.\n"
 )
+REASON = (
+    "the sign at the left is replaced as asked, with the right words in the right order; its letters are a "
+    "little softer than those of the source & the edge towards the wall shows a faint halo, which one sees "
+    "only when looking closely. 左侧的招牌已按要求替换，字形与光照基本一致，阴影方向正确；"
+    "背景中的行人、树木与原图相同，没有多余的改动。 "
+) * 5
+"""Judges write as much: about 1,900 characters, a fifth of them Chinese."""
+
 BASES = 16
 """Different pictures; each file adds words of its own, so that no two files are equal."""
 
@@ -40,12 +48,14 @@ class SteadyJudge:
     identity: Mapping[str, Any] = {"judge": "written by benchmarks.perf"}
 
     def ask(self, request: Request) -> Answer:
-        """Returns scores that follow from model and sample."""
+        """Returns scores that follow from model and sample, in as many words as a real judge takes."""
         generator = numpy_generator(0, "steady", request.model, request.sample_id)
         first = int(generator.integers(1, 6))
         scores = [first, *(int(generator.integers(1, first + 1)) for _ in LABELS[1:])]
         lines = "\n".join(f"{label}: {score}" for label, score in zip(LABELS, scores, strict=True))
-        return Answer(State.OK, reply=f"Brief reasoning: as drawn for sample {request.sample_id}.\n{lines}")
+        reply = f"Brief reasoning: as drawn for sample {request.sample_id}, {REASON}\n{lines}"
+        raw = {"id": request.sample_id, "choices": [{"message": {"role": "assistant", "content": reply}}]}
+        return Answer(State.OK, reply=reply, raw=json.dumps(raw))
 
 
 def write_suite(folder: Path, samples: int, *, side: int) -> Sequence[str]:

@@ -1,13 +1,18 @@
 import io
 import os
+import re
 import signal
 
 import numpy as np
 import pytest
+from judged_run import run
+from markupsafe import escape
 from PIL import Image
 from toy_suite import picture
 
-from benchmarks import thumbnails
+from benchmarks import report_samples, thumbnails
+from benchmarks.perf.stored_run import store_run, write_suite
+from benchmarks.report_samples import shortened
 from benchmarks.thumbnails import LARGE, DecoderDiedError, Thumbnails, decoding_workers, fitted_webp
 from models.pixels import UnreadableImageError, encode_png
 from models.seeding import numpy_generator
@@ -73,3 +78,28 @@ def test_a_picture_of_a_page_keeps_to_its_bytes(max_bytes):
     with Image.open(io.BytesIO(data)) as image:
         assert max(image.size) <= 256
         assert len(data) <= max_bytes or max(image.size) <= 16
+
+
+@pytest.mark.parametrize("sign", ["a", "字", "&", "\N{GRINNING FACE}"])
+def test_replies_take_no_more_of_a_page_than_they_are_given(sign):
+    text = sign * 3000
+    for room in (100, 864, 6000):
+        shown = shortened(text, room)
+        assert len(escape(shown).encode()) <= room + 40
+        assert shown.endswith("… (3,000 characters)")
+    assert shortened(sign * 20, 100) == sign * 20
+
+
+def test_a_page_of_many_long_replies_keeps_to_the_budget_of_its_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(report_samples, "TEXT_BYTES", 34 * 300)
+    names = write_suite(tmp_path / "data", 17, side=32)
+    places = store_run(tmp_path, names, models=2, side=32, replies=True)
+    finished = [word for name, place in places.items() for word in ("--outputs", f"{name}={place}")]
+    stored = tmp_path / "stored" / "replies.jsonl"
+    run("--suite", "rededit", "--data", tmp_path / "data", *finished, "--judge", f"replay:{stored}",
+        "--out", tmp_path / "run")  # fmt: skip
+    page = (tmp_path / "run" / "index.html").read_text(encoding="utf-8")
+    replies = re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)
+    assert len(replies) == 34
+    assert all("characters)" in one and len(one) > 100 for one in replies)
+    assert sum(len(one.encode()) for one in replies) < 34 * (300 + 40)
