@@ -232,7 +232,7 @@ def _picture_count(item: BenchItem) -> int:
 
 
 def shortened(text: str, max_bytes: int) -> str:
-    """Returns what a page shows of a reply: its beginning, in at most so many bytes of HTML, and its length."""
+    """Returns what a page shows of a reply: its beginning, in at most so many bytes of HTML, and a length."""
     shown = text[:REPLY_SHOWN]
     while (size := len(escape(shown).encode())) > max_bytes:
         shown = shown[: min(len(shown) - 1, len(shown) * max_bytes // size)]

@@ -33,8 +33,8 @@ REASON = (
     "little softer than those of the source & the edge towards the wall shows a faint halo, which one sees "
     "only when looking closely. 左侧的招牌已按要求替换，字形与光照基本一致，阴影方向正确；"
     "背景中的行人、树木与原图相同，没有多余的改动。 "
-) * 5
-"""Judges write as much: about 1,900 characters, a fifth of them Chinese."""
+) * 7
+"""Judges write as much: about 2,000 characters, a fifth of them Chinese."""
 
 BASES = 16
 """Different pictures; each file adds words of its own, so that no two files are equal."""

@@ -36,6 +36,16 @@ def test_a_bad_day_brings_every_misdeed_some_of_them_for_ever():
     assert set(scoring.EXPECTED) == first
 
 
+def test_what_has_an_answer_is_asked_twice_whoever_got_it():
+    names = [str(number) for number in range(1, scoring.SAMPLES + 1)]
+    good = next(name for name in names if misbehave(name, 1) == "good")
+    slow = next(name for name in names if misbehave(name, 1) == "throttle" and misbehave(name, 2) == "good")
+    assert scoring.asked_twice([good, slow, slow], 0, set()) == 0
+    assert scoring.asked_twice([good, slow, slow, good, slow], 0, set()) == 2
+    assert scoring.asked_twice([good, good], 1, set()) == 0  # killed before the answer was on the disk
+    assert scoring.asked_twice([good, good], 1, {good}) == 1
+
+
 def test_a_stored_run_has_one_readable_reply_a_sample_and_model(tmp_path):
     names = write_suite(tmp_path / "data", 17, side=32)
     places = store_run(tmp_path, names, models=2, side=32, replies=True)
