@@ -75,7 +75,7 @@ def _registered(spec: str, sampling: Sampling, tracking_uri: str) -> Editor:
 
 
 def _endpoint(spec: str, sampling: Sampling, fetch_from: Sequence[str]) -> Editor:
-    from benchmarks.editors.endpoint import EndpointEditor
+    from benchmarks.editors.endpoint import SOURCE_SIZE, EndpointEditor
 
     url, _, model = spec.partition("#")
     if not model:
@@ -83,6 +83,8 @@ def _endpoint(spec: str, sampling: Sampling, fetch_from: Sequence[str]) -> Edito
     settings: dict[str, str | int | float] = {"num_inference_steps": sampling.steps}
     if sampling.cfg is not None:
         settings["true_cfg_scale"] = sampling.cfg
+    if sampling.size == "source":
+        settings["size"] = SOURCE_SIZE
     try:
         return EndpointEditor(
             model,

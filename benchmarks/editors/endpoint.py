@@ -19,6 +19,10 @@ MAX_SEED = 2**31
 """Seeds of services are 32-bit integers."""
 
 
+SOURCE_SIZE = "source"
+"""As the setting `size`: each output is asked for at the size of its first source, as 1024x768."""
+
+
 class EndpointEditor:
     """A service with `POST <url>/images/edits`, such as OpenAI's, or a server of open weights."""
 
@@ -40,7 +44,8 @@ class EndpointEditor:
             url: base address, up to and with `/v1`.
             key: secret, sent as a bearer token; None sends none.
             seed: each sample sends its own, derived from this and its id.
-            settings: further form fields, such as `size`, `num_inference_steps`, `true_cfg_scale`.
+            settings: further form fields, such as `num_inference_steps`, `true_cfg_scale`, and `size`, where
+                `source` is that of each sample.
             hosts: from which pictures may be fetched where the service answers with an address; the service's
                 own host always may.
             retries: patience.
@@ -63,16 +68,20 @@ class EndpointEditor:
 
     def _edited(self, item: BenchItem) -> np.ndarray:
         try:
-            pictures = [encode_png(picture.pixels()) for picture in item.sources]
+            sources = [picture.pixels() for picture in item.sources]
         except (MissingPictureError, UnreadableImageError) as error:
             raise EditFailedError(str(error)) from error
+        pictures = [encode_png(pixels) for pixels in sources]
         name = "image" if len(pictures) == 1 else "image[]"
+        form = dict(self._form)
+        if form.get("size") == SOURCE_SIZE:
+            form["size"] = f"{sources[0].shape[1]}x{sources[0].shape[0]}"
         seed = derived_seed(self._seed, "noise", item.sample_id) % MAX_SEED
         response = request_patiently(
             lambda: self._client.stream(
                 "POST",
                 self._url,
-                data={**self._form, "prompt": item.instruction, "seed": str(seed)},
+                data={**form, "prompt": item.instruction, "seed": str(seed)},
                 files=[(name, (f"{n}.png", data, "image/png")) for n, data in enumerate(pictures)],
             ),
             retries=self._retries,

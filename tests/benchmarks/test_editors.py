@@ -260,6 +260,16 @@ def test_words_mean_editors(pipeline, registry, monkeypatch):
     }  # fmt: skip
 
 
+def test_a_service_is_asked_for_the_size_of_the_source_where_that_is_wanted():
+    with loopback(lambda asked, number: coded()) as server:
+        editor = choose(f"{server.url}/v1#m", size="source")
+        editor.edit([item(size=(32, 48))])
+        choose(f"{server.url}/v1#m").edit([item(size=(32, 48))])
+    assert editor.settings["size"] == "source"
+    sizes = [{name: content for name, _, content in parts_of(asked)}.get("size") for asked in server.asked]
+    assert sizes == [b"48x32", None]
+
+
 def test_the_key_of_openai_goes_to_openai_alone(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "SECRET")
     monkeypatch.delenv("EDITOR_API_KEY", raising=False)
