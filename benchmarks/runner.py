@@ -3,13 +3,14 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, SuiteError
+from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, SuiteError, read_limited
 from benchmarks.suites.outputs import Outputs
 from models.pixels import decode, encode_png, read_header
 from models.progress import Progress
@@ -56,6 +57,9 @@ def run_editor(
     batches and ends with the same bytes. An output that an editor failed to make is a problem of that sample,
     and tried again by the next run.
 
+    An item that comes after another is made from that one's output, by the shard that made it; where the
+    former changes, so does the input of the latter, and it is made again.
+
     Args:
         items: from `checked_suite`.
         editor: makes the outputs.
@@ -65,19 +69,25 @@ def run_editor(
         shard: (number, of how many): every how-manieth batch is made here, the others elsewhere.
 
     Raises:
-        SuiteError: the folder holds files that no editor made.
+        SuiteError: the folder holds files that no editor made, or an item comes after none of the others.
     """
     _claim(folder, {**editor.settings, "batch": batch})
-    number, shards = shard
-    parts = [part for place, part in enumerate(_batches(items, batch)) if place % shards == number]
-    total, done = sum(map(len, parts)), 0
-    inputs = {item.sample_id: _input_digest(item) for item in items}
-    for part in parts:
-        progress(f"edit with {folder.name}", done, total)
-        if not all(_is_made(folder, item, inputs) for item in part):
-            _make(part, editor, folder, inputs)
-        done += len(part)
-    progress(f"edit with {folder.name}", done, total)
+    by_id = {item.sample_id: item for item in items}
+    inputs: dict[str, str] = {}
+    ours: set[str] = set()
+    for turn, wanted in enumerate(_turns(items), start=1):
+        told = [_as_told(item, folder, by_id, inputs) for item in wanted]
+        inputs |= {item.sample_id: _input_digest(item) for item in told}
+        parts = _parts(told, ours, batch, shard)
+        what = f"edit with {folder.name}" if turn == 1 else f"edit with {folder.name}, turn {turn}"
+        total, done = sum(map(len, parts)), 0
+        for part in parts:
+            progress(what, done, total)
+            if not all(_is_made(folder, item, inputs) for item in part):
+                _make(part, editor, folder, inputs)
+            done += len(part)
+            ours |= {item.sample_id for item in part}
+        progress(what, done, total)
     return _collected(items, folder, inputs)
 
 
@@ -89,6 +99,46 @@ def output_path(folder: Path, item: BenchItem) -> Path:
 def read_output(path: Path) -> np.ndarray:
     """Returns the pixels (H, W, 3) uint8 of an output."""
     return decode(path.read_bytes())
+
+
+def _turns(items: Sequence[BenchItem]) -> Iterator[Sequence[BenchItem]]:
+    """Yields the items that come after no other, then those that come after these, and so on."""
+    left, made = list(items), set[str]()
+    while left:
+        ready = [item for item in left if item.after is None or item.after in made]
+        if not ready:
+            raise SuiteError(f"{left[0].sample_id} comes after {left[0].after!r}, which never comes.")
+        yield ready
+        made |= {item.sample_id for item in ready}
+        left = [item for item in left if item.sample_id not in made]
+
+
+def _as_told(
+    item: BenchItem, folder: Path, by_id: Mapping[str, BenchItem], inputs: Mapping[str, str]
+) -> BenchItem:
+    """Returns what an editor gets of an item: of a later turn its words alone, and the output before it."""
+    if item.after is None:
+        return item
+    before = by_id[item.after]
+
+    def read() -> bytes:
+        if not _is_made(folder, before, inputs):  # a file may be there, of another input
+            raise MissingPictureError(f"{before.sample_id}, the turn before, has no output")
+        return read_limited(output_path(folder, before))
+
+    source = Picture(f"output of {before.sample_id}", read)
+    return replace(item, instruction=item.turn or item.instruction, sources=(source,))
+
+
+def _parts(
+    told: Sequence[BenchItem], ours: Set[str], batch: int, shard: tuple[int, int]
+) -> list[Sequence[BenchItem]]:
+    """Returns the batches of this shard; a later turn belongs to the shard that made the turn before."""
+    number, shards = shard
+    first = [item for item in told if item.after is None]
+    parts = [part for place, part in enumerate(_batches(first, batch)) if place % shards == number]
+    # One at a time, since the turn before may have failed, and then there is no picture to batch by.
+    return [*parts, *([item] for item in told if item.after in ours)]
 
 
 def _make(part: Sequence[BenchItem], editor: Editor, folder: Path, inputs: Mapping[str, str]) -> None:

@@ -81,7 +81,9 @@ def load_uge(data: Path, images: Path, lang: str) -> Suite:
 
 
 def load_multiturn(data: Path, images: Path, lang: str) -> Suite:
-    """Returns ImgEdit-Bench's edits in turns, each turn an item that is judged against the first picture.
+    """Returns ImgEdit-Bench's edits in turns: an editor goes on from what it made of the turn before.
+
+    Each turn is an item that is judged against the first picture.
 
     The benchmark judges them by people, so there is no official prompt; ours asks whether the picture shows
     all turns so far. Outputs are `<file>/<key>_turn<number>`, because keys begin anew in each of its files.
@@ -137,6 +139,8 @@ def _turns(name: str, key: str, row: Any, where: str, *, images: Path, task: str
             sources=(picture_below(images, source),),
             cluster=source,
             output=f"{task}/{key}_turn{number}",
+            after=f"{name}-turn{number - 1}" if number > 1 else None,
+            turn=said[-1],
         )
     if not said:
         raise SuiteError(f"{where}: there is no turn1.")

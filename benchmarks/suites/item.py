@@ -116,6 +116,9 @@ class BenchItem:
         mask: white where the edit belongs, if known.
         expected_text: what has to be readable afterwards, if known.
         facts: what a judge's prompt needs besides, such as the reference answer.
+        after: id of the item from whose output an editor goes on, in place of the sources, which are what the
+            result is held against all the same. None: it starts from the sources.
+        turn: what the editor is told then, where the instruction tells a judge all that was asked so far.
     """
 
     sample_id: str
@@ -130,6 +133,8 @@ class BenchItem:
     mask: Picture | None = None
     expected_text: str | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    after: str | None = None
+    turn: str | None = None
 
     def __post_init__(self) -> None:
         said = (self.sample_id, self.kind, self.category, self.instruction, self.cluster, self.expected_text)

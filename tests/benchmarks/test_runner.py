@@ -9,7 +9,13 @@ from toy_suite import BlendEditor, items, picture
 
 from benchmarks.editors.pipeline import PipelineEditor
 from benchmarks.runner import EditFailedError, read_output, run_editor
-from benchmarks.suites.item import checked_suite, picture_of_pixels
+from benchmarks.suites.item import (
+    BenchItem,
+    MissingPictureError,
+    SuiteError,
+    checked_suite,
+    picture_of_pixels,
+)
 from models.seeding import torch_generator
 
 
@@ -194,3 +200,78 @@ def test_a_pipeline_gets_noise_that_depends_on_the_sample_alone(tmp_path, monkey
     for sample_id, draws in drawn.items():
         expected = torch.randn(4, generator=torch_generator(9, "noise", sample_id))
         assert all(torch.equal(draw, expected) for draw in draws)
+
+
+class Painter:
+    """Paints a column more at each edit, and notes what it was told and shown."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.settings = {"paints": "columns"}
+        self.told: list[tuple[str, int]] = []
+        self.fails = fails
+
+    def edit(self, items):
+        (item,) = items
+        pixels = item.sources[0].pixels().copy() if self.shown(item) else None
+        if pixels is None or item.instruction == self.fails:
+            raise EditFailedError("cannot")
+        painted = int((pixels[0, :, 0] == 255).sum())
+        self.told.append((item.instruction, painted))
+        pixels[:, painted] = 255
+        return [pixels]
+
+    @staticmethod
+    def shown(item):
+        try:
+            return bool(item.sources[0].read())
+        except MissingPictureError as error:
+            raise EditFailedError(str(error)) from error
+
+
+def turns(name="a", words=("one", "two", "three")):
+    source = picture_of_pixels("source", np.zeros((8, 8, 3), np.uint8))
+    return [
+        BenchItem(f"{name}-{number}", "turns", f"turn {number}", " Then: ".join(words[:number]), (source,),
+                  after=f"{name}-{number - 1}" if number > 1 else None, turn=words[number - 1])
+        for number in range(1, len(words) + 1)
+    ]  # fmt: skip
+
+
+def test_a_later_turn_goes_on_from_the_output_before_it_with_its_own_words(tmp_path):
+    suite = checked_suite([*turns("b"), *turns("a")])
+    editor = Painter()
+    made = run(tmp_path / "e", editor, suite, batch=1)
+    assert sorted(editor.told) == sorted([("one", 0), ("two", 1), ("three", 2)] * 2)
+    assert (made.problems, len(made.paths)) == ({}, 6)
+    assert (read_output(made.paths["a-3"])[0, :, 0] == 255).sum() == 3
+    again = Painter()
+    run(tmp_path / "e", again, suite, batch=1)
+    assert again.told == []
+    changed = checked_suite([*turns("b"), *turns("a", ("uno", "two", "three"))])
+    run(tmp_path / "e", again, [replace(i, instruction=i.turn) for i in changed], batch=1)
+    assert again.told == [("uno", 0)]  # its output is the same, and so is all that comes after it
+
+
+def test_a_turn_that_fails_leaves_those_after_it_without_a_source(tmp_path):
+    run(tmp_path / "e", Painter(), turns(), batch=1)
+    other = turns(words=("one", "due", "three"))
+    made = run(tmp_path / "e", Painter(fails="due"), other, batch=1)
+    assert set(made.paths) == {"a-1"}
+    assert made.problems["a-2"] == "the editor failed: cannot"
+    assert made.problems["a-3"] == "the editor failed: a-2, the turn before, has no output"
+    stranger = [replace(turns()[0], after="nobody")]
+    with pytest.raises(SuiteError, match="comes after 'nobody', which never comes"):
+        run(tmp_path / "f", Painter(), stranger, batch=1)
+
+
+def test_turns_of_one_picture_are_made_by_one_shard(tmp_path):
+    suite = checked_suite([*turns("a"), *turns("b")])
+    told = []
+    for number in (0, 1):
+        editor = Painter()
+        made = run_editor(
+            suite, editor, folder=tmp_path / "e", batch=1, progress=lambda *_: None, shard=(number, 2)
+        )
+        told.append(editor.told)
+    assert told == [[("one", 0), ("two", 1), ("three", 2)]] * 2
+    assert (made.problems, len(made.paths)) == ({}, 6)

@@ -284,6 +284,9 @@ def test_edits_in_turns_are_judged_by_all_turns_so_far(tmp_path):
     suite = load("imgedit_multiturn", tmp_path)
     told = {item.sample_id: item.instruction for item in suite.items}
     assert told["content_memory-1-turn2"] == "Add a dog Then: Make it brown"
+    second = next(item for item in suite.items if item.sample_id == "content_memory-1-turn2")
+    assert (second.after, second.turn) == ("content_memory-1-turn1", "Make it brown")
+    assert next(item for item in suite.items if item.sample_id == second.after).after is None
     assert len({item.output for item in suite.items}) == len(suite.items) == 4
     files = ("content_memory", "version_backtracking")
     assert suite.problems == tuple(f"{name}.json, item 2: there is no turn1." for name in files)
