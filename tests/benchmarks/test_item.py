@@ -2,11 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import toy_bench
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_bench import rededit
 from toy_suite import items
 
 from benchmarks.suites import item as item_module
+from benchmarks.suites.catalogue import load_suite
 from benchmarks.suites.item import (
     MissingPictureError,
     SuiteError,
@@ -16,6 +19,7 @@ from benchmarks.suites.item import (
     picture_of_file,
     picture_of_pixels,
 )
+from benchmarks.suites.suite import picture_below
 
 
 def test_a_suite_does_not_depend_on_the_order_in_which_it_came():
@@ -73,3 +77,30 @@ def test_adding_samples_never_trades_one_chosen_sample_for_a_later_one():
     few = first_of_each_kind({"b": "x", "d": "x"}, 1)
     assert few == ["b"]
     assert first_of_each_kind({"b": "x", "d": "x", "c": "x"}, 1) == few
+
+
+def test_a_row_with_half_a_sign_is_a_problem_of_that_row(tmp_path):
+    rededit(tmp_path, 3)
+    lines = (tmp_path / "redbench.jsonl").read_text().splitlines()
+    lines[1] = lines[1].replace("Edit <number> 2", "Edit \\ud83d")
+    (tmp_path / "redbench.jsonl").write_text("\n".join(lines))
+    suite = load_suite("rededit", data=tmp_path, images=None, lang="en")
+    assert {item.sample_id for item in suite.items} == {"1", "3"}
+    assert suite.problems == (
+        "redbench.jsonl:2: a_to_b_instructions_eng holds half a sign, a lone surrogate: 'Edit \\ud83d'.",
+    )
+
+
+def test_names_that_no_file_can_have_are_missing_pictures_and_refused_samples(tmp_path):
+    with pytest.raises(MissingPictureError, match="File name too long"):
+        picture_below(tmp_path, "a" * 300 + ".png").read()
+    with pytest.raises(SuiteError, match="over 230 bytes"):
+        toy_bench.item("a" * 300)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"instruction": "\ud83d"}, {"facts": {"explain": "\udc00"}}, {"output": "a\ud83d"}]
+)
+def test_no_item_holds_what_cannot_be_stored(changes):
+    with pytest.raises(SuiteError):
+        toy_bench.item(**changes)

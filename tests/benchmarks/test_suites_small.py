@@ -37,33 +37,6 @@ def test_gedit_bench_is_read_from_every_form_that_it_comes_in(tmp_path, form, la
         assert item.lang == lang
 
 
-def test_a_row_with_half_a_sign_is_a_problem_of_that_row(tmp_path):
-    rededit(tmp_path, 3)
-    lines = (tmp_path / "redbench.jsonl").read_text().splitlines()
-    lines[1] = lines[1].replace("Edit <number> 2", "Edit \\ud83d")
-    (tmp_path / "redbench.jsonl").write_text("\n".join(lines))
-    suite = load("rededit", tmp_path)
-    assert {item.sample_id for item in suite.items} == {"1", "3"}
-    assert suite.problems == (
-        "redbench.jsonl:2: a_to_b_instructions_eng holds half a sign, a lone surrogate: 'Edit \\ud83d'.",
-    )
-
-
-def test_names_that_no_file_can_have_are_missing_pictures_and_refused_samples(tmp_path):
-    with pytest.raises(MissingPictureError, match="File name too long"):
-        picture_below(tmp_path, "a" * 300 + ".png").read()
-    with pytest.raises(SuiteError, match="over 230 bytes"):
-        toy_bench.item("a" * 300)
-
-
-@pytest.mark.parametrize(
-    "changes", [{"instruction": "\ud83d"}, {"facts": {"explain": "\udc00"}}, {"output": "a\ud83d"}]
-)
-def test_no_item_holds_what_cannot_be_stored(changes):
-    with pytest.raises(SuiteError):
-        toy_bench.item(**changes)
-
-
 @pytest.mark.parametrize("name", ["gedit_intersection", "gedit_local_intersection"])
 def test_the_intersection_of_gedit_bench_is_a_suite_of_its_own(tmp_path, name):
     suite = load(name, gedit(tmp_path))
