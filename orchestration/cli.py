@@ -51,7 +51,7 @@ COMMANDS: Mapping[str, Place] = {
     "targets": Place(
         "benchmarks.text.command",
         "targets",
-        "Curate what the text metric of a benchmark looks for.",
+        "Curate what the text metric looks for.",
     ),
     "rate": Place(
         "benchmarks.rating.command",

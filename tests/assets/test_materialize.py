@@ -1,5 +1,7 @@
 """What Dagster shows of a step: counts, tables and a preview, none too large for its event log."""
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
@@ -24,7 +26,9 @@ def test_every_step_shows_rows_seconds_files_and_whether_it_was_kept(lake):
     assert found["dagster/row_count"] == 7
     assert found["seconds"] >= 0
     assert found["reused"] is False
-    assert found["files"].data == [lake.uri("a.bin")]
+    assert found["files"] == 1
+    assert found["first_files"].data == [lake.uri("a.bin")]
+    assert Path(found["manifest"]).is_file()
     assert "preview" not in found
 
 
@@ -68,8 +72,10 @@ def test_partitions_are_counted_together(lake):
     manifests = []
     for batch, count in (("mine-0000", 3), ("mine-0001", 4)):
         step = Step(f"raw_images/{batch}", "1", (), {})
-        output = StepOutput((), count, {"batch": batch})
+        unreadable = [{"path": f"{batch}.png"}]
+        output = StepOutput((), count, {"readable": count, "unreadable": unreadable})
         manifests.append(run_step(lake, step, lambda output=output: output))
     found = metadata(lake, manifests)
     assert found["dagster/row_count"] == 7
-    assert found["batch"] == "mine-0001"
+    assert rows(found["readable"]) == [{"name": "mine-0000", "value": 3}, {"name": "mine-0001", "value": 4}]
+    assert rows(found["unreadable"]) == [{"path": "mine-0000.png"}, {"path": "mine-0001.png"}]
