@@ -1,7 +1,7 @@
 """What the tests share: a lake in a temporary folder and the way to real test material."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,13 @@ import pytest
 from assets.lake.lake import Lake
 
 REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def no_server_of_another_test() -> Iterator[None]:
+    """MLflow leaves its server's address to child processes, in the environment, which would outlive a test."""
+    yield
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 @pytest.fixture

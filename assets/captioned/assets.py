@@ -17,7 +17,7 @@ from models.progress import Progress
     kinds={"opencv"},
     owners=["team:data"],
     code_version="1",
-    deps=["raw_samples", "measured", "deduped", "filtered"],
+    deps=["raw_images", "raw_samples", "measured", "deduped", "filtered"],
 )
 def captioned_images(
     context: dg.AssetExecutionContext,

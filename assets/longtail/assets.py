@@ -43,7 +43,7 @@ def coverage(
     kinds={"opencv"},
     owners=["team:data"],
     code_version="1",
-    deps=["deduped", "filtered", "copy_descriptor", "synthesized", coverage],
+    deps=["raw_images", "deduped", "filtered", "copy_descriptor", "synthesized", coverage],
 )
 def longtail_pairs(
     context: dg.AssetExecutionContext,

@@ -19,7 +19,7 @@ from models.progress import Progress
     kinds={"opencv"},
     owners=["team:data"],
     code_version="1",
-    deps=["raw_samples", "deduped", "filtered"],
+    deps=["raw_images", "raw_samples", "deduped", "filtered"],
 )
 def synthesized_pairs(
     context: dg.AssetExecutionContext,

@@ -6,7 +6,6 @@ import sys
 from email.parser import BytesParser
 from pathlib import Path
 
-import mlflow
 import numpy as np
 import pytest
 from loopback import as_json, loopback
@@ -211,7 +210,6 @@ def test_a_folder_that_does_not_load_is_no_failure_of_samples(tmp_path):
 def registry(tmp_path_factory, pipeline):
     home = tmp_path_factory.mktemp("registry")
     uri = f"sqlite:///{home}/mlflow.db"
-    before = mlflow.get_tracking_uri()
     client = MlflowClient(uri)
     experiment = client.create_experiment("demo", artifact_location=str(home / "artifacts"))
     run = client.create_run(experiment).info.run_id
@@ -219,8 +217,7 @@ def registry(tmp_path_factory, pipeline):
     told = {"stage": "sft", "card": "# A card", "tags": tags}
     version = register_version(pipeline, tracking_uri=uri, run_id=run, **told)
     promote(version, tracking_uri=uri, challenger=None, tags={})
-    yield uri
-    mlflow.set_tracking_uri(before)
+    return uri
 
 
 def sampling(**how):

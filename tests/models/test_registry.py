@@ -44,13 +44,11 @@ def store(tmp_path_factory):
     """The address of a store, a run in it, and two pipeline folders."""
     home = tmp_path_factory.mktemp("registry")
     uri = f"sqlite:///{home}/mlflow.db"
-    before = mlflow.get_tracking_uri()
     client = MlflowClient(uri)
     experiment = client.create_experiment("demo", artifact_location=str(home / "artifacts"))
     run = client.create_run(experiment).info.run_id
     folders = [save_toy_pipeline(home / "first"), save_toy_pipeline(home / "second", seed=1)]
-    yield uri, run, folders
-    mlflow.set_tracking_uri(before)
+    return uri, run, folders
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 from PIL import Image
@@ -35,9 +34,7 @@ open("edited.png", "wb").write(editor.predict(frame)["image"][0])
 
 @pytest.fixture(scope="module")
 def store(tiny_run):
-    before = mlflow.get_tracking_uri()
-    yield f"sqlite:///{tiny_run.home}/mlflow/mlflow.db"
-    mlflow.set_tracking_uri(before)
+    return f"sqlite:///{tiny_run.home}/mlflow/mlflow.db"
 
 
 def test_the_champion_edits_a_picture_where_emberline_is_absent(tiny_run, store, tmp_path):
