@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 @pytest.fixture(autouse=True)
 def no_server_of_another_test() -> Iterator[None]:
-    """MLflow leaves its server's address to child processes, in the environment, which would outlive a test."""
+    """MLflow leaves its address to child processes, in the environment, where it would outlive a test."""
     yield
     os.environ.pop("MLFLOW_TRACKING_URI", None)
 
