@@ -87,13 +87,18 @@ def loss_table(output: Path) -> list[dict[str, Any]]:
 
 @contextmanager
 def followed(metrics: Path, steps: int, what: str, progress: Progress) -> Iterator[None]:
-    """Reports the last step in a metrics file while the body runs."""
+    """Reports the last step in a metrics file while the body runs.
+
+    What lies there before may be of another run, which the trainer clears away once it has started.
+    """
     ended = threading.Event()
+    before = _changed_at(metrics)
 
     def follow() -> None:
         progress(what, 0, steps)
         while not ended.wait(POLL_SECONDS):
-            progress(what, _last_step(metrics), steps)
+            if _changed_at(metrics) != before:
+                progress(what, _last_step(metrics), steps)
 
     follower = threading.Thread(target=follow, daemon=True)
     follower.start()
@@ -102,6 +107,10 @@ def followed(metrics: Path, steps: int, what: str, progress: Progress) -> Iterat
     finally:
         ended.set()
         follower.join()
+
+
+def _changed_at(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def _last_step(metrics: Path) -> int:
