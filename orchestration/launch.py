@@ -10,7 +10,9 @@ import dagster as dg
 
 from trainers.launch import INTERRUPTED, training_command, training_environment
 
-LOG_LINES = 25
+LOG_LINES = 80
+"""Enough for the errors of all ranks: those that waited for the one that failed come after it."""
+
 POLL_SECONDS = 0.2
 STOP_SECONDS = 60.0
 """How long ranks may take to save a checkpoint when they are told to stop."""
