@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from assets.lake.lake import Lake
+from assets.lake.shapes import misshapen_tables
 from assets.lake.steps import (
     Manifest,
     Step,
@@ -58,6 +59,12 @@ def materialize_batches(
         manifests.append(run_step(lake, step, lambda batch=batch: build(batch)))
     _log_reuse(context, manifests)
     return dg.MaterializeResult(metadata=metadata(lake, manifests))
+
+
+def schema_check(lake: Lake) -> dg.AssetCheckResult:
+    """Returns whether every table there is has the columns and types that its schema names."""
+    misshapen = misshapen_tables(lake)
+    return dg.AssetCheckResult(passed=not misshapen, metadata={"tables": dg.MetadataValue.json(misshapen)})
 
 
 def ingested_shards(lake: Lake, batch: str | None = None) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 LAYERS = ((0, 64, 11, 4, 2), (3, 192, 5, 1, 2), (6, 384, 3, 1, 1), (8, 256, 3, 1, 1), (10, 256, 3, 1, 1))
@@ -81,21 +82,20 @@ class Lpips:
 
 
 def load_lpips(folder: Path) -> Lpips:
-    """Returns LPIPS with the weights in a folder: all .pth, .pt and .safetensors files there together hold
-    torchvision's `features.*` of AlexNet and the authors' `lin*.model.1.weight`.
+    """Returns LPIPS with the weights in a folder: all safetensors files there together hold torchvision's
+    `features.*` of AlexNet and the authors' `lin*.model.1.weight`.
 
     Raises:
         LpipsWeightsError: they don't.
     """
-    files = sorted(path for path in folder.glob("*") if path.suffix in (".pth", ".pt", ".safetensors"))
+    files = sorted(folder.glob("*.safetensors"))
     weights: dict[str, torch.Tensor] = {}
     digest = sha256()
     for path in files:
         try:
-            read = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
-            weights |= dict(read)
-        except Exception as error:  # pickles of strangers raise anything
-            raise LpipsWeightsError(f"{path} holds no tensors that can be read safely: {error}") from error
+            weights |= load_file(path)
+        except SafetensorError as error:
+            raise LpipsWeightsError(f"{path} is no safetensors file: {error}") from error
         digest.update(path.read_bytes())
     return Lpips(weights, digest.hexdigest()[:12])
 
@@ -106,7 +106,7 @@ def _tensor(weights: Mapping[str, torch.Tensor], name: str, shape: tuple[int, ..
         raise LpipsWeightsError(
             f"LPIPS needs a tensor {name} of shape {shape}, found "
             f"{'none' if found is None else tuple(found.shape)}. Give torchvision's AlexNet and the authors' "
-            "alex.pth."
+            "alex.pth, each saved with safetensors.torch.save_file."
         )
     return found.float()
 

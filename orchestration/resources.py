@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.corpora.config import ListedDemoCorpusConfig
 from assets.corpora.readers import folder_listing
 from assets.engine.pool import Engine
 from assets.lake.lake import Lake
@@ -53,9 +54,8 @@ def build_resources(profile: Profile, home: Path, progress: Progress | None) -> 
     )
     resources |= {name: getattr(profile, name) for name in sections}
     if profile.demo is not None and profile.demo.images is not None:
-        # Photographs that come or go must stale the corpus that is made of them.
         listing = folder_listing(profile.demo.images)
-        resources["demo"] = profile.demo.model_copy(update={"listing": listing})
+        resources["demo"] = ListedDemoCorpusConfig(**profile.demo.model_dump(), listing=listing)
     return resources
 
 

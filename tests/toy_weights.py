@@ -121,5 +121,5 @@ def lpips_folder(folder: Path) -> Path:
     backbone = {name: tensor for name, tensor in weights.items() if name.startswith("features")}
     save_file(backbone, folder / "alexnet.safetensors")
     linear = {name: tensor for name, tensor in weights.items() if name.startswith("lin")}
-    torch.save(linear, folder / "alex.pth")
+    save_file(linear, folder / "alex.safetensors")
     return folder

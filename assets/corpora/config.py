@@ -50,9 +50,6 @@ class DemoCorpusConfig(BaseModel, frozen=True, extra="forbid"):
 
     corpus: Name
     images: Path | None = Field(description="folder of photographs; null for the built-in ones")
-    listing: str | None = Field(
-        default=None, description="digest of what lies in `images`; found anew at every run, not written"
-    )
     seed: int = Field(ge=0)
     train_images: int = Field(ge=4, le=100_000)
     heldout_images: int = Field(ge=2, le=100_000)
@@ -74,3 +71,9 @@ class DemoCorpusConfig(BaseModel, frozen=True, extra="forbid"):
                 "Raise the one or lower the other."
             )
         return self
+
+
+class ListedDemoCorpusConfig(DemoCorpusConfig, frozen=True, extra="forbid"):
+    """The same with what lies in `images`, so that the corpus is made anew when photographs come or go."""
+
+    listing: str | None = Field(description="digest of names, sizes and times; null without a folder")

@@ -1,4 +1,4 @@
-"""The production engine (report 2.3), for now its model-free templates, with task inversion."""
+"""The production engine (report 2.3): model-free templates, with task inversion."""
 
 import dagster as dg
 

@@ -1,5 +1,6 @@
 import json
-import pickle
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -75,6 +76,7 @@ def test_the_measure_travels_to_worker_processes(tmp_path):
     from assets.dedup.embed import descriptor_measure
 
     save_descriptor(new_descriptor(0), tmp_path)
-    measure = pickle.loads(pickle.dumps(descriptor_measure(tmp_path)))
-    assert measure.version == weights_digest(tmp_path)
-    assert len(measure.run([SQUARES[0]])[0]["vector"]) == 128
+    measure = descriptor_measure(tmp_path)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as worker:
+        (row,) = worker.submit(measure.run, [SQUARES[0]]).result()
+    assert row == measure.run([SQUARES[0]])[0]

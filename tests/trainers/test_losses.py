@@ -91,7 +91,7 @@ def train_pair(sign):
         (gradient,) = torch.autograd.grad(loss, weight)
         with torch.no_grad():
             weight -= 0.05 * gradient
-    return tuple(float((now - before).detach().mean()) for now, before in zip(errors(), start, strict=True))
+    return tuple(float((end - begin).detach().mean()) for end, begin in zip(errors(), start, strict=True))
 
 
 def test_training_lowers_the_winners_error_and_the_printed_sign_would_not():
