@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks.suites.catalogue import load_suite
 from benchmarks.suites.item import BenchItem, known_truth, picture_of_pixels
 from models.codec import PatchCodec, fit_patch_codec
 from models.seeding import numpy_generator
@@ -61,3 +62,7 @@ class BlendEditor:
             self.share * known_truth(item) + (1 - self.share) * item.sources[0].pixels() for item in items
         ]
         return [pixels.round().astype(np.uint8) for pixels in mixed]
+
+
+def load(name, data, lang="en", images=None):
+    return load_suite(name, data=data, images=images, lang=lang)
