@@ -68,10 +68,9 @@ def summarise(
         for (model, view), part in rows.group_by("model", "view", maintain_order=True):
             names = {"model": model, "measure": measure.name, "view": view}
             rule = measure.rule(str(view))
-            figure = _figure(part, rule, seed=seed, bootstraps=bootstraps)
+            lost = rejected if part["sample_id"].n_unique() == everything else 0
+            figure = _figure(part, rule, lost=lost, seed=seed, bootstraps=bootstraps)
             figure["missing_as_worst"] = _worst_case(part, measure, rule, widths)
-            if figure["samples"] == everything:
-                figure |= _covered(figure["coverage"] * everything, everything + rejected)
             figures.append({**names, **figure})
             tasks += [{**names, **row} for row in _task_rows(part, rule)]
     return pl.DataFrame(figures, schema=FIGURES), pl.DataFrame(tasks, schema=TASKS)
@@ -86,10 +85,10 @@ def sample_means(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _figure(part: pl.DataFrame, rule: Rule, *, seed: int, bootstraps: int) -> dict[str, Any]:
+def _figure(part: pl.DataFrame, rule: Rule, *, lost: int, seed: int, bootstraps: int) -> dict[str, Any]:
     by_repeat = [_scored(rows) for _, rows in part.group_by("repeat", maintain_order=True)]
     overalls = [found for rows in by_repeat if (found := aggregate(rows, rule).overall) is not None]
-    samples = part["sample_id"].n_unique()
+    samples = part["sample_id"].n_unique() + lost
     scored = part.filter(pl.col("state") == State.OK).height / len(by_repeat)
     value = mean(overalls) if overalls else None
     low, high = _interval(part, rule, seed=seed, bootstraps=bootstraps)
@@ -99,12 +98,6 @@ def _figure(part: pl.DataFrame, rule: Rule, *, seed: int, bootstraps: int) -> di
         "high": high,
         "spread": _deviation(overalls) if len(by_repeat) > 1 and overalls else None,
         "repeats": len(by_repeat),
-        **_covered(scored, samples),
-    }
-
-
-def _covered(scored: float, samples: int) -> dict[str, Any]:
-    return {
         "scored": round(scored),
         "samples": samples,
         "coverage": scored / samples,
@@ -126,17 +119,14 @@ def _worst_case(part: pl.DataFrame, measure: Measure, rule: Rule, widths: Mappin
     if measure.worst is None:
         return None
     overalls, widest = [], max(widths.values()) or 1
+    worst = {task: (measure.worst,) * (width or widest) for task, width in widths.items()}
     for _, rows in part.group_by("repeat", maintain_order=True):
         missing = rows.filter(pl.col("state") != State.OK)["task"].to_list()
         filled = _scored(rows)
-        for task, width in widths.items():
-            worst = (measure.worst,) * (width or widest)
-            if rule.overall == "pooled":
-                filled = [
-                    Scored(task, (*one.scores, *worst[len(one.scores) :])) if one.task == task else one
-                    for one in filled
-                ]
-            filled = with_missing_as_worst(filled, [one for one in missing if one == task], worst)
+        if rule.overall == "pooled":
+            filled = [Scored(one.task, (*one.scores, *worst[one.task][len(one.scores) :])) for one in filled]
+        for task, scores in worst.items():
+            filled = with_missing_as_worst(filled, [one for one in missing if one == task], scores)
         overalls.append(aggregate(filled, rule).overall)
     return mean(overalls)
 
