@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -24,6 +24,15 @@ TRUST_SECONDS = 20.0
 DONE, KEPT, FAILED = ("done", "green"), ("kept", "dim"), ("FAILED", "red")
 
 
+class Phase(NamedTuple):
+    """One work of an asset: its name, when its first report came, how much was done then; seconds left."""
+
+    what: str
+    begin: float
+    first: int
+    left: float = 0.0
+
+
 class RunConsole(logging.Handler):
     """Follows a run through Dagster's events and the progress of its assets.
 
@@ -39,7 +48,7 @@ class RunConsole(logging.Handler):
         self._took: dict[str, float] = {}
         self._current: tuple[str, float] | None = None
         self._activity = ""
-        self._phase = ("", 0.0, 0.0)
+        self._phase = Phase("", begin=0.0, first=0)
         self._mark = DONE
         self._begin = self._last_line = time.monotonic()
         self._ended = threading.Event()
@@ -79,11 +88,12 @@ class RunConsole(logging.Handler):
     def progress(self, what: str, done: int, total: int) -> None:
         """Takes how far an asset's current work is; the `Progress` of assets."""
         self._activity = f"{what} {done}/{total}" if total > 1 else what
-        name, begin, _ = self._phase
-        if name != what:
-            begin = time.monotonic()
-        rate_left = (time.monotonic() - begin) * (total - done) / done if 0 < done <= total else 0.0
-        self._phase = (what, begin, rate_left)
+        now, phase = time.monotonic(), self._phase
+        # What passes before the first piece is done, such as imports of a training, is not its speed.
+        if phase.what != what or phase.first == 0:
+            phase = Phase(what, begin=now, first=done)
+        made = done - phase.first
+        self._phase = phase._replace(left=(now - phase.begin) * (total - done) / made if made > 0 else 0.0)
         self._show()
 
     def seconds_left(self) -> float:
@@ -101,7 +111,7 @@ class RunConsole(logging.Handler):
             name, begin = current
             gone = time.monotonic() - begin
             # What an asset reports of its work is a lower bound: other work may come after it.
-            running = max(self._expected[name] * speed - gone, self._phase[2], 0.0)
+            running = max(self._expected[name] * speed - gone, self._phase.left, 0.0)
         return ahead * speed + running
 
     def _is_current(self, step: str | None) -> bool:
@@ -111,7 +121,7 @@ class RunConsole(logging.Handler):
         self._current = (step, time.monotonic())
         self._activity = ""
         self._mark = DONE
-        self._phase = ("", 0.0, 0.0)
+        self._phase = Phase("", begin=0.0, first=0)
         self._show()
 
     def _finish(self, mark: tuple[str, str]) -> None:
