@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from skimage import data
 
-from assets.dedup.clusters import CLUSTERS
+from assets.dedup.clusters import CLUSTERS, Candidates
 from assets.dedup.config import COPY_DESCRIPTOR, DedupConfig
 from assets.dedup.deduplicate import CLUSTERS_PATH, VERDICTS_PATH, deduplicate_images, similarity_threshold
 from assets.dedup.embed import THUMBNAIL, descriptor_measure, train_copy_descriptor, training_images
@@ -173,6 +173,25 @@ def test_without_unrelated_held_out_images_the_floor_is_the_threshold(lake: Lake
         CONFIG,
     )
     assert similarity_threshold(empty, records, CONFIG.model_copy(update={"min_similarity": 0.4})) == 0.4
+
+
+def test_the_threshold_is_calibrated_on_held_out_images_of_different_groups_alone(lake: Lake):
+    names = ("coffee", "astronaut", "cat", "coffee beside")
+    fill(lake, {name: FILES[name] for name in names})
+    records = lake.read_tables("records", RECORDS)
+    order = sorted(names, key=lambda name: content_id(FILES[name]))
+    vector = {"coffee": (1, 0), "coffee beside": (1, 0), "astronaut": (0.8, 0.6), "cat": (0, 1)}
+    images = Candidates(
+        image_ids=[content_id(FILES[name]) for name in order],
+        quality=np.zeros((4, 3)),
+        hashes=np.zeros((4, 8, 256), np.uint8),
+        matchable=np.ones(4, bool),
+        vectors=np.array([vector[name] for name in order], np.float32),
+        thumbnails=np.zeros((4, 64, 64), np.float32),
+    )
+    # Of all pairs, 0.8 is the largest between groups; the held-out two have 0.6.
+    config = CONFIG.model_copy(update={"false_pair_rate": 0.1})
+    assert similarity_threshold(images, records, config) == pytest.approx(0.6)
 
 
 def readable(folder: Path) -> dict[str, bytes]:

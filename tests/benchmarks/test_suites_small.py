@@ -63,6 +63,11 @@ def test_rededit_rows_that_cannot_be_used_are_told_one_by_one(tmp_path):
     assert "no name below the folder" in suite.problems[3]
 
 
+def prompts_with(changes: dict[str, str | None]) -> bytes:
+    prompts = {task: toy_bench.prompt(task) for task in toy_bench.TASKS} | changes
+    return json.dumps({task: text for task, text in prompts.items() if text is not None}).encode()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -70,8 +75,13 @@ def test_rededit_rows_that_cannot_be_used_are_told_one_by_one(tmp_path):
         ("redbench.jsonl", b"\xff\xfe\x00", "cannot be read"),
         ("redbench.jsonl", b'{"id": "1"}', "No item of REDEdit-Bench, English can be used. The first reason"),
         ("prompts.json", b"[]", "must be an object of texts"),
-        ("prompts.json", b'{"add": "Judge."}', "has no prompt for the task 'text'|needs <edit_prompt>"),
-        ("prompts.json", json.dumps({"add": "<edit_prompt>", "text": "x"}).encode(), "needs <edit_prompt>"),
+        ("prompts.json", prompts_with({"text": None}), "has no prompt for the task 'text'. It names add"),
+        ("prompts.json", prompts_with({"add": "Judge: <edit_prompt>"}), "the prompt of 'add' needs .* lines"),
+        (
+            "prompts.json",
+            prompts_with({"add": toy_bench.prompt("add").replace("<edit_prompt>", "this")}),
+            "the prompt of 'add' needs <edit_prompt>",
+        ),
     ],
 )
 def test_files_that_are_not_rededit_bench_say_what_was_expected(tmp_path, name, content, message):
