@@ -24,7 +24,6 @@ def test_a_run_survives_its_json(tmp_path):
         ("ct", {"balance_by": ("colour",)}, "balance_by"),
         ("sft", {"ema_decay": 1.0}, "ema_decay"),
         ("nft", {"batch_size": 5}, "not a multiple of samples_per_prompt 2"),
-        ("nft", {"evaluator_weight": 0.5}, "evaluator or codec is null"),
         ("dpo", {"omega": 0.5}, "omega"),
     ],
 )
@@ -37,6 +36,16 @@ def test_a_setting_that_cannot_work_is_named(tmp_path, stage, changes, message):
 def test_alignment_needs_a_trained_model(tmp_path, stage):
     with pytest.raises(ValidationError, match=f"{stage} starts from a trained model"):
         stage_run(tmp_path, stage, tmp_path, None)
+
+
+def test_rewards_of_the_evaluator_need_it_and_the_codec_both(tmp_path):
+    run = stage_run(tmp_path, "nft", tmp_path, tmp_path).model_dump()
+    run["config"]["evaluator_weight"] = 0.5
+    both = {"evaluator": tmp_path, "codec": tmp_path}
+    for missing in both:
+        with pytest.raises(ValidationError, match="evaluator or codec is null"):
+            StageRun.model_validate({**run, **both, missing: None})
+    assert StageRun.model_validate({**run, **both}).evaluator == tmp_path
 
 
 def test_an_unknown_stage_is_refused(tmp_path):
