@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tiny_run import REPOSITORY
+from tiny_run import REPOSITORY, one_thread
 
 from assets.lake.lake import Lake
 from assets.lake.steps import Manifest, read_manifests
@@ -49,7 +49,9 @@ def start(profile: Path, home: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "orchestration.cli", "demo"]
     command += ["--profile", str(profile), "--home", str(home)]
     with (home.parent / f"{home.name}.log").open("ab") as log:
-        return subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(
+            command, cwd=REPOSITORY, env=one_thread(), stdout=log, stderr=log, start_new_session=True
+        )
 
 
 def kill_at(moment: Moment, profile: Path, home: Path) -> None:

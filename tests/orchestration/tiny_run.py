@@ -12,6 +12,11 @@ REPOSITORY = Path(__file__).parents[2]
 PATIENCE_SECONDS = 900
 
 
+def one_thread() -> dict[str, str]:
+    """The environment of every run that is compared with another: sums over two threads end otherwise."""
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
 class TinyRun(NamedTuple):
     """A profile, the home that was made of it, and what the run said meanwhile."""
 
@@ -34,7 +39,7 @@ def emberline(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=REPOSITORY,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=one_thread(),
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
