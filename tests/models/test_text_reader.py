@@ -38,11 +38,12 @@ def test_a_short_line_inside_the_box_of_a_large_one_stays():
 
 
 @pytest.mark.parametrize("turn", [0, 20, -35])
-def test_rows_are_read_from_the_top_and_each_from_the_left_however_the_page_is_turned(turn):
+@pytest.mark.parametrize(("left", "top"), [(0, 0), (900, 40), (40, 900)])
+def test_rows_are_read_from_the_top_and_each_from_the_left_wherever_they_stand(turn, left, top):
     page = [
-        line("right", 120, 2, turn=turn),
-        line("below", 0, 40, turn=turn),
-        line("left", 0, 0, turn=turn),
+        line("right", left + 120, top + 2, turn=turn),
+        line("below", left, top + 40, turn=turn),
+        line("left", left, top, turn=turn),
     ]
     assert texts(in_reading_order(page)) == ["left", "right", "below"]
 
