@@ -72,24 +72,18 @@ def test_a_slower_machine_raises_the_estimate_of_what_is_ahead(run):
     assert 250 < told.console.seconds_left() < 300
 
 
-def test_work_that_goes_on_is_never_said_to_be_over(run):
+@pytest.mark.parametrize(
+    ("reports", "left"),
+    [([(0, 10), (50, 20)], 400), ([(0, 0), (15, 1), (10, 11)], 89)],
+    ids=["resumed", "after imports"],
+)
+def test_work_that_goes_on_is_as_fast_as_the_steps_that_were_seen(run, reports, left):
     told = run({"training": 10.0})
     told.event("STEP_START", "training")
-    told.console.progress("training sft", 10, 100)
-    told.now += 50
-    told.console.progress("training sft", 20, 100)
-    assert told.console.seconds_left() == pytest.approx(400)
-
-
-def test_what_passes_before_the_first_step_is_no_speed_of_steps(run):
-    told = run({"training": 10.0})
-    told.event("STEP_START", "training")
-    told.console.progress("training sft", 0, 100)
-    told.now += 15
-    told.console.progress("training sft", 1, 100)
-    told.now += 10
-    told.console.progress("training sft", 11, 100)
-    assert told.console.seconds_left() == pytest.approx(89)
+    for seconds, step in reports:
+        told.now += seconds
+        told.console.progress("training sft", step, 100)
+    assert told.console.seconds_left() == pytest.approx(left)
 
 
 event = st.tuples(st.sampled_from(["tick", "progress", "next"]), st.floats(0, 500), st.integers(0, 9))
