@@ -14,11 +14,11 @@ from rich.table import Table
 
 from benchmarks.judges.judge import JudgeUnavailableError
 from benchmarks.judges.replies import RepliesBusyError
+from benchmarks.report.thumbnails import DecoderDiedError
 from benchmarks.suites.catalogue import SUITES, load_suite
 from benchmarks.suites.item import SuiteError, is_writable
 from benchmarks.suites.outputs import Outputs, find_outputs
 from benchmarks.suites.suite import Suite
-from benchmarks.thumbnails import DecoderDiedError
 
 FAULTS = (SuiteError, JudgeUnavailableError, RepliesBusyError, DecoderDiedError)
 """Errors that are the user's to mend: shown as a message, without a traceback."""
@@ -227,7 +227,7 @@ def _asked(suite: Suite, questions: str) -> Suite:
 
 def _settings(suite: Suite, **rest: Any) -> Any:
     from benchmarks.evaluate import Settings
-    from benchmarks.measuring import companion_tools, text_metric
+    from benchmarks.scoring.measuring import companion_tools, text_metric
 
     asked = rest["companions"]
     wanted = rest["judge_spec"] is None if asked is None else asked
@@ -242,7 +242,7 @@ def _settings(suite: Suite, **rest: Any) -> Any:
 def _track(figures: Mapping[str, Any], folder: Path, tracking_uri: str, experiment: str) -> None:
     from mlflow.exceptions import MlflowException
 
-    from benchmarks.tracking import log_report
+    from benchmarks.report.tracking import log_report
 
     try:
         run_id = log_report(figures, folder, tracking_uri=tracking_uri, experiment=experiment)
@@ -264,8 +264,8 @@ def _outputs(
         made_with[model] = {"outputs": place}
     for model, spec in named[len(finished) :]:
         from benchmarks.editors.choose import Sampling, chosen_editor
+        from benchmarks.editors.run import run_editor
         from benchmarks.judges.http import Retries
-        from benchmarks.runner import run_editor
 
         retries = Retries(first_wait=rest["retry_wait"])
         sampling = Sampling(rest["seed"], rest["steps"], rest["cfg"], rest["size"], retries)

@@ -7,26 +7,26 @@ from typing import Any
 
 import polars as pl
 
-from benchmarks.companions.measure import Tools, measure_companions
-from benchmarks.demand import demand_of, write_demand
-from benchmarks.gallery import shelves
-from benchmarks.judged import Session, judge_outputs, protocol_digest
 from benchmarks.judges.judge import Judge
 from benchmarks.judges.replies import Replies
-from benchmarks.measured import MEASURES, against_truth, measure_outputs
+from benchmarks.metrics.auxiliary import Tools, measure_companions
+from benchmarks.metrics.text.measure import TextMetric, measure_text
 from benchmarks.protocols.protocol import Measure
-from benchmarks.references import published_references
-from benchmarks.report import Run, equals, ranked, report_figures, write_report
-from benchmarks.report_samples import SampleViews
-from benchmarks.scores import MEASURED, score_table
+from benchmarks.report.demand import demand_of, write_demand
+from benchmarks.report.gallery import shelves
+from benchmarks.report.references import published_references
+from benchmarks.report.report import Run, equals, ranked, report_figures, write_report
+from benchmarks.report.samples import SampleViews
+from benchmarks.report.thumbnails import Thumbnails, decoding_workers
+from benchmarks.scoring.auxiliary import Unjudged, joined
+from benchmarks.scoring.judged import Session, judge_outputs, protocol_digest
+from benchmarks.scoring.measured import MEASURES, against_truth, measure_outputs
+from benchmarks.scoring.summary import summarise
+from benchmarks.scoring.table import MEASURED, score_table
 from benchmarks.suites.item import SuiteError
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.suite import Suite
-from benchmarks.summary import summarise
-from benchmarks.text.measure import TextMetric, measure_text
-from benchmarks.thumbnails import Thumbnails, decoding_workers
-from benchmarks.unjudged import Unjudged, joined
-from models.progress import Progress
+from models.common.progress import Progress
 
 DEMANDED_PAIRS = 1000
 """Pairs that the demand file asks for in all, over the weak categories."""

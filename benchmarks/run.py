@@ -8,14 +8,15 @@ from typing import Any
 import polars as pl
 
 from benchmarks.config import BenchConfig
-from benchmarks.demand import demand_of, write_demand
-from benchmarks.gallery import shelves, spread_over
-from benchmarks.references import copying_references
-from benchmarks.report import Run, ranked, write_report
-from benchmarks.report_samples import SampleViews
-from benchmarks.runner import Editor, read_output, run_editor
-from benchmarks.scores import MEASURED
-from benchmarks.scoring import (
+from benchmarks.editors.run import Editor, read_output, run_editor
+from benchmarks.report.demand import demand_of, write_demand
+from benchmarks.report.gallery import shelves, spread_over
+from benchmarks.report.references import copying_references
+from benchmarks.report.report import Run, ranked, write_report
+from benchmarks.report.samples import SampleViews
+from benchmarks.report.sheet import contact_sheet
+from benchmarks.report.thumbnails import Thumbnails
+from benchmarks.scoring.known_truth import (
     MEASURES,
     Codec,
     Evaluator,
@@ -25,14 +26,13 @@ from benchmarks.scoring import (
     long_scores,
     score_outputs,
 )
-from benchmarks.sheet import contact_sheet
+from benchmarks.scoring.summary import summarise
+from benchmarks.scoring.table import MEASURED
 from benchmarks.suites.item import BenchItem, SuiteError, known_truth
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.plain import write_plain
 from benchmarks.suites.suite import Suite, made_suite
-from benchmarks.summary import summarise
-from benchmarks.thumbnails import Thumbnails
-from models.progress import Progress
+from models.common.progress import Progress
 
 INTRO = (
     "Held-out edits whose right result is known. Errors are mean squared differences from it in the codec's "

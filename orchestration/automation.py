@@ -8,8 +8,8 @@ from assets.corpora.batches import discover_batches
 from assets.corpora.config import CorporaConfig
 from assets.lake.ids import digest
 from assets.lake.lake import Lake
+from assets.lake.materialize import ingest_batches
 from assets.lake.steps import read_manifest
-from assets.materialize import ingest_batches
 
 TRAINING = dg.AssetSelection.groups("training")
 BENCHMARK = dg.AssetSelection.groups("benchmark", "registry")

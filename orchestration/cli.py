@@ -49,7 +49,7 @@ COMMANDS: Mapping[str, Place] = {
         "yours.",
     ),
     "targets": Place(
-        "benchmarks.text.command",
+        "benchmarks.metrics.text.command",
         "targets",
         "Curate what the text metric looks for.",
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from models.progress import Progress
+from models.common.progress import Progress
 from orchestration.automation import jobs, new_batches, nightly_data
 from orchestration.environment import HOME, IMAGES, PROFILE, quiet
 from orchestration.profile import Profile, default_home, load_profile, with_photographs

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from models.editor_config import PATCH, EditorConfig
+from models.editor.config import PATCH, EditorConfig
 from trainers.config import StageConfig
 
 GIB = 2**30

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from trainers.launch import INTERRUPTED, training_command, training_environment
+from trainers.launch.local import INTERRUPTED, training_command, training_environment
 
 LOG_LINES = 80
 """Enough for the errors of all ranks: those that waited for the one that failed come after it."""

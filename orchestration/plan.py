@@ -11,8 +11,8 @@ from rich.text import Text
 
 from assets.cached.config import StageName
 from assets.lake.lake import Lake
+from assets.lake.materialize import PARTITIONED, step_of
 from assets.lake.steps import MissingInputError, finished, read_manifest, read_manifests
-from assets.materialize import PARTITIONED, step_of
 from assets.training.config import STAGES
 from orchestration.definitions import build_definitions
 from orchestration.estimate import parameter_count, rank_memory

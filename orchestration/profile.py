@@ -19,11 +19,10 @@ from assets.synthesized.config import SynthesizedConfig
 from assets.training.config import STAGES, TrainingConfig
 from benchmarks.config import BenchConfig
 from models.backends import BackendsConfig
-from models.editor_config import PATCH
+from models.editor.config import PATCH
 from orchestration.profile_errors import ProfileError, describe
 from orchestration.profile_text import read_profile_text
-from trainers.descriptor_config import DescriptorTrainingConfig
-from trainers.evaluator_config import EvaluatorTrainingConfig
+from trainers.small.config import DescriptorTrainingConfig, EvaluatorTrainingConfig
 
 TEXT_DIMENSION = 384
 """Channels of a token state of all-MiniLM-L6-v2, the one text encoder that there is a backend for."""

@@ -8,11 +8,11 @@ from typing import Any
 import dagster as dg
 
 from assets.corpora.config import ListedDemoCorpusConfig
-from assets.corpora.readers import folder_listing
+from assets.corpora.readers.folder import folder_listing
 from assets.engine.pool import Engine
 from assets.lake.lake import Lake
 from assets.training.config import STAGES, Tracking
-from models.progress import Progress
+from models.common.progress import Progress
 from orchestration.launch import launch_trainer
 from orchestration.profile import Profile
 from orchestration.profile_errors import ProfileError

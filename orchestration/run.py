@@ -9,10 +9,10 @@ from pathlib import Path
 import dagster as dg
 from rich.console import Console
 
-from assets.corpora.readers import CorpusError
+from assets.corpora.readers.folder import CorpusError
 from assets.lake.lake import Lake
+from assets.lake.materialize import PARTITIONED
 from assets.lake.steps import read_manifests
-from assets.materialize import PARTITIONED
 from orchestration.automation import batch_range, register_batches
 from orchestration.console import RunConsole
 from orchestration.definitions import build_definitions

@@ -52,7 +52,7 @@ def servers(home: Path, host: str, dagster_port: int, mlflow_port: int) -> list[
 
 def _tied(*module: str) -> tuple[str, ...]:
     """Returns the command of a module that ends when this process does, however that ends."""
-    return (sys.executable, "-m", "trainers.launch", "-m", *module)
+    return (sys.executable, "-m", "models.common.processes", "-m", *module)
 
 
 def serve(home: Path, chosen: Mapping[str, str], started: list[Server]) -> None:

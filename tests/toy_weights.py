@@ -8,7 +8,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 
-from models.lpips import LAYERS
+from models.similarity.lpips import LAYERS
 
 STRIDES = (8, 16, 32)
 LANDMARKS = [0.2, 0.3, 0.8, 0.3, 0.5, 0.5, 0.3, 0.8, 0.7, 0.8]

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from trainers.cache import write_bytes_atomically
-from trainers.strategy import Engine, barrier, from_first_rank
+from trainers.data.cache import write_bytes_atomically
+from trainers.strategies.deepspeed import Engine, barrier, from_first_rank
 
 MANIFEST = "manifest.json"
 PREFIX = "step-"

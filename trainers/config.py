@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from models.editor_config import EditorConfig, ResolutionShift
+from models.editor.config import EditorConfig, ResolutionShift
 
 BalanceColumn = Literal["task", "category", "subcategory", "template"]
 Share = Annotated[float, Field(ge=0, le=1)]

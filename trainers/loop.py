@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
 
-from models.editor import build_editor, load_editor
+from models.editor.transformer import build_editor, load_editor
 from trainers.checkpoints import Position, load_checkpoint, save_checkpoint
 from trainers.config import CtConfig, DpoConfig, NftConfig, PretrainConfig, SftConfig, StageConfig, StageRun
-from trainers.stage import Context, Stage
-from trainers.strategy import Engine, sum_over_ranks
+from trainers.stages.stage import Context, Stage
+from trainers.strategies.deepspeed import Engine, sum_over_ranks
 from trainers.tracking import Tracker
 from trainers.validation import Validation
 
@@ -127,26 +127,26 @@ def build_stage(context: Context, engine: Engine) -> Stage:
     """Returns the stage that the run's configuration names; its module is imported only here."""
     config = context.run.config
     if isinstance(config, PretrainConfig):
-        from trainers.pretrain import Pretrain
+        from trainers.stages.flow_matching import Pretrain
 
         return Pretrain(context, config)
     if isinstance(config, CtConfig):
-        from trainers.ct import ContinuedPretrain
+        from trainers.stages.flow_matching import ContinuedPretrain
 
         return ContinuedPretrain(context, config)
     if isinstance(config, SftConfig):
-        from trainers.sft import SupervisedFinetune
+        from trainers.stages.flow_matching import SupervisedFinetune
 
         return SupervisedFinetune(context, config, engine)
     if isinstance(config, DpoConfig):
-        from trainers.dpo import DirectPreference
-        from trainers.preferences import prepare_preferences
+        from trainers.stages.dpo import DirectPreference
+        from trainers.stages.preferences import prepare_preferences
 
         reference = frozen_start(context, DTYPES[config.precision])
         pairs = prepare_preferences(context, config, reference, context.run.output / PREFERENCE_FOLDER)
         return DirectPreference(context, config, reference, pairs)
     assert isinstance(config, NftConfig)
-    from trainers.nft import NegativeAwareFinetune
+    from trainers.stages.nft import NegativeAwareFinetune
 
     return NegativeAwareFinetune(context, config, frozen_start(context, torch.float32))
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from trainers.cache import write_bytes_atomically
+from trainers.data.cache import write_bytes_atomically
 
 
 class MetricsFile:

@@ -14,11 +14,11 @@ from typing import Any
 import polars as pl
 from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
 
-from models.editor import save_editor
-from trainers.cache import INDEX_NAME, write_bytes_atomically, write_cache_table
+from models.editor.transformer import save_editor
 from trainers.config import StageRun
+from trainers.data.cache import INDEX_NAME, write_bytes_atomically, write_cache_table
+from trainers.data.sampler import SEEN
 from trainers.metrics_file import read_metrics
-from trainers.sampler import SEEN
 
 RESULT = "result.json"
 IDENTITY = "identity.json"

@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from models.sampling import shift_sigma
-from models.seeding import numpy_generator, torch_generator
+from models.common.seeding import numpy_generator, torch_generator
+from models.editor.sampling import shift_sigma
 
 SIGMA_LIMITS = (1e-4, 1 - 1e-4)
 """The logit of a noise level is finite inside these."""

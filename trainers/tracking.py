@@ -180,7 +180,7 @@ class MlflowRun:
         """Returns the id of a new run, and -1."""
         from mlflow.entities import Param
 
-        from models.experiments import experiment_id
+        from models.registry.experiments import experiment_id
 
         experiment = experiment_id(client, self._tracking.experiment, self._tracking.artifact_location)
         tags = {"stage": self._run.config.stage, **self._tracking.tags}

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from torch.distributed.elastic.multiprocessing.errors import record
 
+from models.common.processes import die_with_parent
 from trainers.config import StageRun
-from trainers.launch import INTERRUPTED, die_with_parent
+from trainers.launch.local import INTERRUPTED
 from trainers.loop import Training, prepare, result_editor, train
 from trainers.outputs import RESULT, forget_other_run, input_digests, locked, publish, summarize
-from trainers.stage import open_context
-from trainers.strategy import barrier, join_process_group, leave_process_group
+from trainers.stages.stage import open_context
+from trainers.strategies.deepspeed import barrier, join_process_group, leave_process_group
 from trainers.tracking import Tracker
 
 

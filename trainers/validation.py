@@ -3,11 +3,11 @@
 import polars as pl
 import torch
 
-from models.sampling import initial_noise
+from models.editor.sampling import initial_noise
+from trainers.data.sampler import EmptyMixtureError, chunks_by_bucket, spread_rows
 from trainers.losses import squared_error
-from trainers.sampler import EmptyMixtureError, chunks_by_bucket, spread_rows
-from trainers.stage import Context, edit_rows, flow_matching_error, sample_batch
-from trainers.strategy import sum_over_ranks
+from trainers.stages.stage import Context, edit_rows, flow_matching_error, sample_batch
+from trainers.strategies.deepspeed import sum_over_ranks
 
 BATCH = 32
 

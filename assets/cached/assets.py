@@ -7,10 +7,10 @@ from assets.cached.encode import encode_cache
 from assets.cached.leaks import leaked_groups
 from assets.cached.mixture import build_mixtures
 from assets.lake.lake import Lake
+from assets.lake.materialize import materialize
 from assets.lake.steps import StepOutput
-from assets.materialize import materialize
 from models.backends import BackendsConfig
-from models.progress import Progress
+from models.common.progress import Progress
 
 
 @dg.asset(

@@ -10,17 +10,14 @@ from assets.cached.config import EncodeConfig
 from assets.lake.ids import content_id, digest
 from assets.lake.images import read_image_table, read_images
 from assets.lake.lake import Lake
+from assets.lake.paths import CODEC, LATENT_CACHE, MIXTURES, TEXT_CACHE
 from assets.lake.schemas import TEXTS
 from assets.lake.steps import StepOutput
-from models.pixels import cover_crop, decode
-from models.progress import Progress, tracked
-from models.seeding import numpy_generator
-from trainers.cache import INDEX_NAME, MIXTURE, read_index, write_index, write_tensors
+from models.common.pixels import cover_crop, decode
+from models.common.progress import Progress, tracked
+from models.common.seeding import numpy_generator
+from trainers.data.cache import INDEX_NAME, MIXTURE, read_index, write_index, write_tensors
 
-TEXT_CACHE = "cache/text"
-LATENT_CACHE = "cache/latents"
-CODEC = "models/codec"
-MIXTURES = "mixtures"
 MADE_WITH = "made_with.json"
 CODEC_FILES = ("config.json", "diffusion_pytorch_model.safetensors")
 
@@ -70,8 +67,8 @@ def _encode_texts(
         shard_of |= dict.fromkeys(keys, shard)
         if lake.exists(f"{TEXT_CACHE}/{shard}"):
             continue
-        from models.text_encoder import load_text_encoder
-        from trainers.encoding import encode_texts
+        from models.text_encoders.minilm import load_text_encoder
+        from trainers.data.encoding import encode_texts
 
         encoder = encoder or load_text_encoder(encoder_path)
         tensors = encode_texts(encoder, {key: written[key] for key in keys})
@@ -97,8 +94,8 @@ def _encode_latents(
         shard_of |= dict.fromkeys(keys, shard)
         if lake.exists(f"{LATENT_CACHE}/{shard}"):
             continue
-        from models.codec import PatchCodec
-        from trainers.encoding import encode_images
+        from models.codecs.patch_codec import PatchCodec
+        from trainers.data.encoding import encode_images
 
         codec = codec or PatchCodec.from_pretrained(str(lake.local_path(CODEC)))
         latents = encode_images(codec, _read_pixels(lake, keys, shard_of_image))
@@ -115,7 +112,7 @@ def _fit_codec_once(
     identity = digest([keys, config.codec_patch, config.codec_channels])
     known = lake.read_json(f"{CODEC}/{MADE_WITH}") if lake.exists(f"{CODEC}/{MADE_WITH}") else None
     if known != identity:
-        from trainers.encoding import fit_codec
+        from trainers.data.encoding import fit_codec
 
         pixels = list(_read_pixels(lake, keys, shard_of_image).values())
         codec = fit_codec(pixels, patch=config.codec_patch, channels=config.codec_channels)
@@ -141,7 +138,7 @@ def _read_pixels(lake: Lake, keys: Sequence[str], shard_of_image: Mapping[str, s
 
 
 def _check_languages(found: Sequence[str]) -> None:
-    from models.text_encoder import TextEncoder
+    from models.text_encoders.minilm import TextEncoder
 
     unread = sorted(set(found) - set(TextEncoder.languages))
     if unread:
@@ -152,7 +149,7 @@ def _check_languages(found: Sequence[str]) -> None:
 
 
 def _text_encoder_identity() -> str:
-    from models.text_encoder import TextEncoder
+    from models.text_encoders.minilm import TextEncoder
 
     return TextEncoder.identity
 

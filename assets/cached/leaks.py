@@ -5,7 +5,7 @@ import polars as pl
 from assets.cached.mixture import SAMPLE_FOLDER
 from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, SAMPLES
-from trainers.cache import MIXTURE
+from trainers.data.cache import MIXTURE
 
 
 def leaked_groups(lake: Lake) -> list[str]:

@@ -6,10 +6,11 @@ import polars as pl
 
 from assets.cached.config import MixturesConfig, StageMixture
 from assets.lake.lake import Lake
+from assets.lake.paths import mixture_path
 from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS
 from assets.lake.steps import StepOutput
-from models.progress import Progress, tracked
-from trainers.cache import MIXTURE
+from models.common.progress import Progress, tracked
+from trainers.data.cache import MIXTURE
 
 SAMPLE_FOLDER = "samples"
 TEXT_FOLDER = "texts"
@@ -51,11 +52,6 @@ def build_mixtures(lake: Lake, config: MixturesConfig, progress: Progress) -> St
     without = samples.join(texts, on="sample_id", how="anti")
     facts = {"stages": counts, "samples": len(samples), "samples_without_text": len(without)}
     return StepOutput(tuple(files), sum(count["rows"] for count in counts.values()), facts)
-
-
-def mixture_path(stage: str) -> str:
-    """Returns where the mixture of a stage lies."""
-    return f"mixtures/{stage}.parquet"
 
 
 def kept_samples(samples: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:

@@ -4,11 +4,11 @@ import dagster as dg
 
 from assets.captioned.config import CaptionedConfig
 from assets.captioned.structured import caption_images
-from assets.filtered.kept import kept_images
-from assets.filtered.overlay_text import recognized_texts
+from assets.lake.kept import kept_images
 from assets.lake.lake import Lake
-from assets.materialize import ingested_shards, materialize
-from models.progress import Progress
+from assets.lake.materialize import ingested_shards, materialize
+from assets.measured.overlay_text import recognized_texts
+from models.common.progress import Progress
 
 
 @dg.asset(

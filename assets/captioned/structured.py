@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from assets.captioned.captioner import annotate, caption_text
 from assets.captioned.config import CaptionedConfig
+from assets.lake.contact_sheet import contact_sheet
 from assets.lake.ids import text_id
 from assets.lake.images import iterate_shard, read_image_table
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS
 from assets.lake.steps import StepOutput
-from assets.reports.contact_sheet import contact_sheet
-from models.captioner import annotate, caption_text
-from models.pixels import decode
-from models.progress import Progress, tracked
+from models.common.pixels import decode
+from models.common.progress import Progress, tracked
 
 PROMPT_VERSION = 1
 """Raised when the captioner's wording changes."""

@@ -4,12 +4,12 @@ import dagster as dg
 
 from assets.corpora.batches import read_batch
 from assets.corpora.config import CorporaConfig, DemoCorpusConfig
-from assets.corpora.demo import make_demo_corpus
+from assets.corpora.demo.corpus import make_demo_corpus
 from assets.corpora.ingest import ingest_batch, summarize_samples
 from assets.lake.lake import Lake
+from assets.lake.materialize import ingest_batches, materialize, materialize_batches, schema_check
 from assets.lake.steps import StepOutput
-from assets.materialize import ingest_batches, materialize, materialize_batches, schema_check
-from models.progress import Progress
+from models.common.progress import Progress
 
 
 @dg.asset(group_name="corpora", kinds={"image"}, owners=["team:data"], code_version="1")

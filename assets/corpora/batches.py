@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from assets.corpora.config import CorporaConfig
-from assets.corpora.readers import CorpusFile, corpus_root, list_corpus
+from assets.corpora.readers.folder import CorpusFile, corpus_root, list_corpus
 from assets.lake.lake import Lake
 
 BATCHES = "batches"

@@ -10,15 +10,15 @@ import polars as pl
 from assets.corpora.batches import Batch, raw_tables
 from assets.corpora.config import CorporaConfig, CorpusConfig
 from assets.corpora.probe import Probe, image_probe
-from assets.corpora.readers import CorpusFile, FileMetadata, corpus_root, read_file, read_metadata
+from assets.corpora.readers.folder import CorpusFile, FileMetadata, corpus_root, read_file, read_metadata
+from assets.lake.contact_sheet import MAX_COLUMNS, contact_sheet
 from assets.lake.ids import content_id, digest, record_id, sample_id, text_id
 from assets.lake.images import StoredImage, iterate_shard, write_image_shard
 from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, SAMPLES, TEXTS
 from assets.lake.steps import StepOutput
-from assets.reports.contact_sheet import MAX_COLUMNS, contact_sheet
-from models.pixels import decode
-from models.progress import Progress, tracked
+from models.common.pixels import decode
+from models.common.progress import Progress, tracked
 
 PREVIEW_ROWS = 4
 CHINESE = re.compile(r"[\u3400-\u9fff]")

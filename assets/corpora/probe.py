@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from models.pixels import UnreadableImageError, decode
+from models.common.pixels import UnreadableImageError, decode
 
 Probe = Callable[[bytes], str | None]
 """From an image file's bytes to the reason why it is unreadable, or None."""

@@ -2,17 +2,19 @@
 
 import dagster as dg
 
-from assets.dedup.config import COPY_DESCRIPTOR, DedupConfig
+from assets.dedup.config import DedupConfig
+from assets.dedup.copy_descriptor import nearest_similarities, train_copy_descriptor
 from assets.dedup.deduplicate import deduplicate_images
-from assets.dedup.embed import descriptor_measure, nearest_similarities, train_copy_descriptor
 from assets.engine.measure import measure_shards
 from assets.engine.pool import Engine
-from assets.filtered.photometric import PHOTOMETRIC
 from assets.lake.lake import Lake
+from assets.lake.materialize import ingested_shards, materialize
+from assets.lake.paths import COPY_DESCRIPTOR
 from assets.lake.steps import StepOutput
-from assets.materialize import ingested_shards, materialize
-from models.progress import Progress
-from trainers.descriptor_config import DescriptorTrainingConfig
+from assets.measured.descriptor import descriptor_measure
+from assets.measured.photometric import PHOTOMETRIC
+from models.common.progress import Progress
+from trainers.small.config import DescriptorTrainingConfig
 
 
 @dg.asset(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from models.seeding import numpy_generator
+from models.common.seeding import numpy_generator
 
 BLOCK = 2048
 SAMPLE_PER_CELL = 50

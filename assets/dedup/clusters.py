@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from assets.dedup.align import alignment
 from assets.dedup.cells import assign_cells, blocks, merge, roots
 from assets.dedup.config import DedupConfig
-from assets.dedup.pdq import BITS, ORIENTATIONS, dihedral_distances, unpack_hashes
+from assets.dedup.registration import alignment
 from assets.lake.schemas import VERDICTS
-from models.progress import Progress, tracked
-from models.thumbnail import SIDE, from_bytes, grey
+from assets.measured.pdq import BITS, ORIENTATIONS, dihedral_distances, unpack_hashes
+from models.common.progress import Progress, tracked
+from models.common.thumbnail import SIDE, from_bytes, grey
 
 STAGE = "deduped"
 

@@ -2,8 +2,6 @@
 
 from pydantic import BaseModel, Field
 
-COPY_DESCRIPTOR = "models/copy_descriptor"
-
 
 class DedupConfig(BaseModel, frozen=True, extra="forbid"):
     """Level 1: which images of the whole corpus show the same photograph."""

@@ -6,23 +6,22 @@ import numpy as np
 import polars as pl
 
 from assets.dedup.clusters import CLUSTERS, Candidates, candidates, cluster, copy_edges, decide
-from assets.dedup.config import COPY_DESCRIPTOR, DedupConfig, PairsConfig
-from assets.dedup.embed import THUMBNAIL, descriptor_measure
-from assets.dedup.pairs import decide_pairs, edits_of, measure_edits
-from assets.dedup.pdq import PDQ
-from assets.dedup.thumbnails import Thumbnails
+from assets.dedup.config import DedupConfig, PairsConfig
+from assets.dedup.pairs import decide_pairs
 from assets.engine.measure import Measure, read_measures
+from assets.lake.contact_sheet import contact_sheet
 from assets.lake.images import read_image_table
 from assets.lake.lake import Lake
+from assets.lake.paths import CLUSTERS_PATH, COPY_DESCRIPTOR, DEDUPED, DEDUPED_PAIRS
 from assets.lake.schemas import RECORDS, SAMPLES, TEXTS, VERDICTS
 from assets.lake.steps import StepOutput
-from assets.reports.contact_sheet import contact_sheet
-from models.progress import Progress
-from models.thumbnail import from_bytes
+from assets.measured.descriptor import descriptor_measure
+from assets.measured.pairs import edits_of, measure_edits
+from assets.measured.pdq import PDQ
+from assets.measured.thumbnail import THUMBNAIL, Thumbnails
+from models.common.progress import Progress
+from models.common.thumbnail import from_bytes
 
-VERDICTS_PATH = "verdicts/deduped.parquet"
-PAIR_VERDICTS_PATH = "verdicts/deduped_pairs.parquet"
-CLUSTERS_PATH = "dedup/clusters.parquet"
 PREVIEWED = 12
 CALIBRATION_IMAGES = 2000
 """Two million pairs fix a rate of one in ten thousand to 7 %."""
@@ -48,14 +47,14 @@ def deduplicate_images(
     clusters = cluster(images, edges)
     verdicts = decide(records, clusters, config, threshold)
     lake.write_table(CLUSTERS_PATH, clusters, CLUSTERS)
-    lake.write_table(VERDICTS_PATH, verdicts, VERDICTS)
+    lake.write_table(DEDUPED, verdicts, VERDICTS)
     facts = {
         "files": verdicts.height,
         **_counts(verdicts),
         "similarity_threshold": round(threshold, 4),
         "largest_cluster": clusters.group_by("cluster_id").len()["len"].max(),
     }
-    return StepOutput((CLUSTERS_PATH, VERDICTS_PATH), verdicts.height, facts, _preview(table, clusters))
+    return StepOutput((CLUSTERS_PATH, DEDUPED), verdicts.height, facts, _preview(table, clusters))
 
 
 def deduplicate_edits(lake: Lake, config: PairsConfig, *, workers: int, progress: Progress) -> StepOutput:
@@ -79,8 +78,8 @@ def deduplicate_edits(lake: Lake, config: PairsConfig, *, workers: int, progress
         thumbnails=Thumbnails(lake, lake.list("images", ".parquet"), targets),
         config=config,
     )
-    lake.write_table(PAIR_VERDICTS_PATH, verdicts, VERDICTS)
-    return StepOutput((PAIR_VERDICTS_PATH,), verdicts.height, _counts(verdicts))
+    lake.write_table(DEDUPED_PAIRS, verdicts, VERDICTS)
+    return StepOutput((DEDUPED_PAIRS,), verdicts.height, _counts(verdicts))
 
 
 def _counts(verdicts: pl.DataFrame) -> dict[str, object]:
@@ -93,7 +92,7 @@ def similarity_threshold(images: Candidates, records: pl.DataFrame, config: Dedu
 
     Never below `min_similarity`, which also holds where the held-out images are all of one group.
     """
-    from trainers.descriptor_training import calibrate_threshold
+    from trainers.small.descriptor import calibrate_threshold
 
     heldout = records.filter(pl.col("split") == "heldout").drop_nulls("image_id")
     group_of = dict(heldout.sort("record_id").select("image_id", "group_id").iter_rows())

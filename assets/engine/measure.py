@@ -16,8 +16,8 @@ from assets.engine.pool import map_shards
 from assets.lake.ids import digest
 from assets.lake.images import iterate_shard
 from assets.lake.lake import Lake
-from models.pixels import UnreadableImageError, decode, shrink
-from models.progress import Progress
+from models.common.pixels import UnreadableImageError, decode, shrink
+from models.common.progress import Progress
 
 DECODED_LONG_SIDE = 1024
 """Every measure starts from this one decoding, so its values don't depend on which others run beside it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import TypeVar
 
-from models.progress import Progress, tracked
+from models.common.progress import Progress, tracked
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")

@@ -5,7 +5,7 @@ import dagster as dg
 from assets.filtered.config import FilteredConfig
 from assets.filtered.filter_images import filter_images
 from assets.lake.lake import Lake
-from assets.materialize import ingested_shards, materialize
+from assets.lake.materialize import ingested_shards, materialize
 from assets.measured.registry import IMAGE_MEASURES
 
 

@@ -7,8 +7,8 @@ import polars as pl
 
 from assets.engine.measure import Measure
 from assets.filtered.config import Rule
-from assets.filtered.perceptual import DISTANCE, FEATURES
 from assets.lake.schemas import VERDICTS, conform
+from assets.measured.perceptual import DISTANCE, FEATURES
 
 
 class UnknownColumnError(ValueError):

@@ -8,14 +8,14 @@ import polars as pl
 from assets.engine.measure import Measure, read_measures
 from assets.filtered.config import FilteredConfig
 from assets.filtered.decide import check_rules, compare_verdicts, decide, funnel_row
-from assets.filtered.kept import DEDUPED, FILTERED, FILTERED_PAIRS
-from assets.filtered.perceptual import DISTANCE, Pristine, distances, pristine_of
+from assets.lake.contact_sheet import MAX_COLUMNS, contact_sheet
 from assets.lake.images import read_image_table, read_images
 from assets.lake.lake import Lake
+from assets.lake.paths import DEDUPED, FILTERED, FILTERED_PAIRS
 from assets.lake.schemas import SAMPLES, VERDICTS
 from assets.lake.steps import StepOutput
-from assets.reports.contact_sheet import MAX_COLUMNS, contact_sheet
-from models.pixels import decode
+from assets.measured.perceptual import DISTANCE, Pristine, distances, pristine_of
+from models.common.pixels import decode
 
 STAGE = "filtered"
 PRISTINE = "filtered/pristine.json"

@@ -3,15 +3,15 @@
 import dagster as dg
 
 from assets.engine.pool import Engine
-from assets.filtered.kept import kept_images
+from assets.lake.kept import kept_images
 from assets.lake.lake import Lake
+from assets.lake.materialize import ingested_shards, materialize
 from assets.longtail.config import LongtailConfig
 from assets.longtail.coverage import measure_coverage
 from assets.longtail.refill import refill
-from assets.materialize import ingested_shards, materialize
 from assets.synthesized.config import SynthesizedConfig
 from models.backends import BackendsConfig
-from models.progress import Progress
+from models.common.progress import Progress
 
 
 @dg.asset(

@@ -7,14 +7,14 @@ import numpy as np
 import polars as pl
 
 from assets.lake.lake import Lake
+from assets.lake.paths import COVERAGE_PATH
 from assets.lake.schemas import SAMPLES, TEXTS
 from assets.lake.steps import StepOutput
 from assets.longtail.config import REFILLED, LongtailConfig
 from assets.longtail.index import CoverageIndex, Instruction, new_index
-from assets.longtail.sentences import sentence_vectors
-from models.progress import Progress
+from assets.measured.sentences import sentence_vectors
+from models.common.progress import Progress
 
-COVERAGE_PATH = "longtail/coverage.parquet"
 COVERAGE: Mapping[str, pl.DataType] = {
     "category": pl.String(),  # REDEdit's, or the report's where that is unknown
     "count": pl.Int64(),  # training samples

@@ -10,7 +10,7 @@ import numpy as np
 
 from assets.lake.lake import Lake
 from assets.longtail.config import INDEX_FOLDER, LongtailConfig
-from models.progress import Progress, tracked
+from models.common.progress import Progress, tracked
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient

@@ -6,20 +6,20 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from assets.dedup.config import COPY_DESCRIPTOR
-from assets.dedup.embed import descriptor_measure
 from assets.engine.measure import read_measures
 from assets.lake.lake import Lake
+from assets.lake.paths import COPY_DESCRIPTOR, COVERAGE_PATH
 from assets.lake.schemas import SAMPLES
 from assets.lake.steps import StepOutput
 from assets.longtail.config import REFILLED, LongtailConfig
-from assets.longtail.coverage import COVERAGE, COVERAGE_PATH, counts_by_category
+from assets.longtail.coverage import COVERAGE, counts_by_category
+from assets.measured.descriptor import descriptor_measure
 from assets.synthesized.config import SynthesizedConfig
 from assets.synthesized.requests import EditRequest, edit_request, plan_requests
 from assets.synthesized.synthesize import synthesize
 from assets.synthesized.templates.catalogue import TEMPLATES
-from benchmarks.demand import read_demand
-from models.progress import Progress
+from benchmarks.report.demand import read_demand
+from models.common.progress import Progress
 
 
 def refill(

@@ -6,10 +6,10 @@ from assets.engine.measure import measure_shards, measures_version
 from assets.engine.pool import Engine
 from assets.lake.images import read_image_table
 from assets.lake.lake import Lake
+from assets.lake.materialize import ingest_batches, ingested_shards, materialize_batches
 from assets.lake.steps import StepOutput
-from assets.materialize import ingest_batches, ingested_shards, materialize_batches
 from assets.measured.registry import IMAGE_MEASURES
-from models.progress import Progress
+from models.common.progress import Progress
 
 
 @dg.asset(

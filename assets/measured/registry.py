@@ -1,16 +1,16 @@
 """All measures of single images that need no training, in the order of their cost."""
 
-from assets.dedup.embed import THUMBNAIL
-from assets.dedup.pdq import PDQ
 from assets.engine.measure import Measure
-from assets.filtered.codes import CODES
-from assets.filtered.collage import COLLAGE
-from assets.filtered.mosaic import MOSAIC
-from assets.filtered.overlay_text import OVERLAY_TEXT
-from assets.filtered.perceptual import PERCEPTUAL
-from assets.filtered.photometric import PHOTOMETRIC
-from assets.filtered.privacy_mask import PRIVACY_MASK
-from assets.filtered.provenance import PROVENANCE
+from assets.measured.codes import CODES
+from assets.measured.collage import COLLAGE
+from assets.measured.mosaic import MOSAIC
+from assets.measured.overlay_text import OVERLAY_TEXT
+from assets.measured.pdq import PDQ
+from assets.measured.perceptual import PERCEPTUAL
+from assets.measured.photometric import PHOTOMETRIC
+from assets.measured.privacy_mask import PRIVACY_MASK
+from assets.measured.provenance import PROVENANCE
+from assets.measured.thumbnail import THUMBNAIL
 
 IMAGE_MEASURES: tuple[Measure, ...] = (
     PROVENANCE,

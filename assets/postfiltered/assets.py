@@ -10,15 +10,15 @@ from assets.filtered.config import FilteredConfig
 from assets.filtered.filter_images import filter_targets
 from assets.lake.images import read_image_table
 from assets.lake.lake import Lake
+from assets.lake.materialize import made_shards, materialize, schema_check
 from assets.lake.steps import StepOutput, require_manifest
-from assets.materialize import made_shards, materialize, schema_check
 from assets.measured.registry import IMAGE_MEASURES
 from assets.postfiltered.config import PostfilteredConfig
 from assets.postfiltered.decide import postfilter
 from assets.postfiltered.evaluator import train_pair_evaluator
 from models.backends import BackendsConfig
-from models.progress import Progress
-from trainers.evaluator_config import EvaluatorTrainingConfig
+from models.common.progress import Progress
+from trainers.small.config import EvaluatorTrainingConfig
 
 MADE = ["synthesized", "longtail"]
 

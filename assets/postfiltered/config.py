@@ -2,8 +2,6 @@
 
 from pydantic import BaseModel, Field
 
-EVALUATOR = "models/evaluator"
-
 
 class PostfilteredConfig(BaseModel, frozen=True, extra="forbid"):
     """The screening of samples by alignment. Quality of a target is judged by the rules of `filtered`."""

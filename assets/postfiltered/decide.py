@@ -7,18 +7,19 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.dedup.pairs import edits_of, exempt
-from assets.dedup.thumbnails import Thumbnails
+from assets.dedup.pairs import exempt
+from assets.lake.contact_sheet import contact_sheet
 from assets.lake.lake import Lake
+from assets.lake.paths import POSTFILTERED
 from assets.lake.schemas import SAMPLES, VERDICTS
 from assets.lake.steps import StepOutput
+from assets.measured.pairs import edits_of
+from assets.measured.thumbnail import Thumbnails
 from assets.postfiltered.config import PostfilteredConfig
 from assets.postfiltered.score import score_edits
-from assets.reports.contact_sheet import contact_sheet
-from models.progress import Progress
+from models.common.progress import Progress
 
 STAGE = "postfiltered"
-VERDICTS_PATH = "verdicts/postfiltered.parquet"
 PREVIEWED = 12
 
 
@@ -40,7 +41,7 @@ def postfilter(
     scores = score_edits(lake, encoder_path, progress)
     samples = lake.read_tables("samples", SAMPLES)
     verdicts = decide(samples, scores, config)
-    lake.write_table(VERDICTS_PATH, verdicts, VERDICTS)
+    lake.write_table(POSTFILTERED, verdicts, VERDICTS)
     quantiles = {f"p{percent:02d}": scores["alignment"].quantile(percent / 100) for percent in (1, 5, 25, 50)}
     facts = {
         "kept": int(verdicts["kept"].sum()),
@@ -48,7 +49,7 @@ def postfilter(
         "scored": scores["alignment"].count(),
         "alignment": quantiles,
     }
-    return StepOutput((VERDICTS_PATH,), verdicts.height, facts, _preview(lake, samples, scores))
+    return StepOutput((POSTFILTERED,), verdicts.height, facts, _preview(lake, samples, scores))
 
 
 def _preview(lake: Lake, samples: pl.DataFrame, scores: pl.DataFrame) -> bytes | None:

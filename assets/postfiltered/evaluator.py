@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from assets.dedup.pairs import edits_of
-from assets.dedup.thumbnails import Thumbnails
+from assets.lake.contact_sheet import contact_sheet
 from assets.lake.lake import Lake
+from assets.lake.paths import EVALUATOR
 from assets.lake.schemas import SAMPLES, TEXTS
 from assets.lake.steps import StepOutput
-from assets.longtail.sentences import sentence_vectors
-from assets.postfiltered.config import EVALUATOR
+from assets.measured.pairs import edits_of
+from assets.measured.sentences import sentence_vectors
+from assets.measured.thumbnail import Thumbnails
 from assets.postfiltered.examples import evaluator_examples
 from assets.postfiltered.training_set import RELATIONS, TRAINING_SET, training_set
-from assets.reports.contact_sheet import contact_sheet
-from models.progress import Progress
-from trainers.evaluator_config import EvaluatorTrainingConfig
+from models.common.progress import Progress
+from trainers.small.config import EvaluatorTrainingConfig
 
 if TYPE_CHECKING:
-    from models.evaluator import PairEvaluator
+    from models.evaluator.pair_evaluator import PairEvaluator
 
 TRAINING_SET_PATH = "postfiltered/training_set.parquet"
 PREVIEWED = 6
@@ -69,9 +69,9 @@ def _train_and_probe(
     folder: Path,
     progress: Progress,
 ) -> tuple[list[Path], dict[str, Any]]:
-    from models.evaluator import save_evaluator
-    from trainers.evaluator_training import Blanked, evaluator_auc, train_evaluator
-    from trainers.resumable import forget_checkpoint
+    from models.evaluator.pair_evaluator import save_evaluator
+    from trainers.small.evaluator import Blanked, evaluator_auc, train_evaluator
+    from trainers.small.resumable import forget_checkpoint
 
     train = evaluator_examples(rows.filter(pl.col("split") == "train"), thumbnails, vectors)
     heldout = rows.filter(pl.col("split") == "heldout")

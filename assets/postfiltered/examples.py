@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from assets.dedup.thumbnails import Thumbnails
+from assets.measured.thumbnail import Thumbnails
 from assets.postfiltered.training_set import Edit, relation_of
 
 if TYPE_CHECKING:
-    from trainers.evaluator_training import EvaluatorExamples
+    from trainers.small.evaluator import EvaluatorExamples
 
 
 def evaluator_examples(
@@ -23,7 +23,7 @@ def evaluator_examples(
         thumbnails: of all these images.
         vectors: of all these texts.
     """
-    from trainers.evaluator_training import EvaluatorExamples
+    from trainers.small.evaluator import EvaluatorExamples
 
     row_of = {text: row for row, text in enumerate(vectors)}
     edits = [Edit(*edit) for edit in rows.select(Edit._fields).iter_rows()]

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from assets.dedup.pair_measure import PairMeasure, measure_pairs, pair_shards
-from assets.dedup.pairs import edits_of
-from assets.dedup.thumbnails import Thumbnails
 from assets.engine.measure import Row
+from assets.engine.pair_measure import PairMeasure, measure_pairs, pair_shards
 from assets.lake.images import read_image_table
 from assets.lake.lake import Lake
+from assets.lake.paths import EVALUATOR
 from assets.lake.schemas import SAMPLES, TEXTS
-from assets.longtail.sentences import sentence_vectors
-from assets.postfiltered.config import EVALUATOR
+from assets.measured.pairs import edits_of
+from assets.measured.sentences import sentence_vectors
+from assets.measured.thumbnail import Thumbnails
 from assets.postfiltered.training_set import INSTRUCTIVE
-from models.progress import Progress
+from models.common.progress import Progress
 
 COLUMNS: Mapping[str, pl.DataType] = {"alignment": pl.Float64()}
 
@@ -33,7 +33,7 @@ def score_edits(lake: Lake, encoder_path: Path | None, progress: Progress) -> pl
         encoder_path: where the text encoder lies, None to look in the usual places.
         progress: told of each shard of targets.
     """
-    from models.descriptor import weights_digest
+    from models.descriptors.copy_descriptor import weights_digest
 
     samples, texts = lake.read_tables("samples", SAMPLES), lake.read_tables("texts", TEXTS)
     instructions = texts.filter((pl.col("lang") == "en") & pl.col("kind").is_in(INSTRUCTIVE)).sort("text_id")
@@ -60,8 +60,8 @@ def _score(
     folder: Path,
     edits: pl.DataFrame,
 ) -> list[Row]:
-    from models.evaluator import load_evaluator
-    from trainers.evaluator_training import score_pairs
+    from models.evaluator.pair_evaluator import load_evaluator
+    from trainers.small.evaluator import score_pairs
 
     thumbnails = Thumbnails(lake, image_shards, [*edits["source_id"], *edits["target_id"]])
     said = edits.with_row_index("edit").explode("text")

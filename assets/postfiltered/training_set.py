@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from assets.synthesized.templates.catalogue import inverse_name
-from models.seeding import numpy_generator
+from models.common.seeding import numpy_generator
 
 INSTRUCTIVE = ("detailed", "concise", "user_like")
 

@@ -4,15 +4,15 @@ import dagster as dg
 
 from assets.cached.config import MixturesConfig
 from assets.lake.lake import Lake
+from assets.lake.materialize import materialize
 from assets.lake.steps import require_manifest
-from assets.materialize import materialize
 from assets.reports.bench import run_bench
 from assets.reports.champion import promote_champion
 from assets.reports.funnel import is_monotone, write_funnel
 from assets.training.config import STAGES, Tracking
 from benchmarks.config import BenchConfig
 from models.backends import BackendsConfig
-from models.progress import Progress
+from models.common.progress import Progress
 
 
 @dg.asset(

@@ -6,18 +6,17 @@ from typing import Any
 
 import polars as pl
 
-from assets.cached.encode import CODEC
 from assets.cached.mixture import kept_samples
 from assets.lake.images import read_image_table, read_images
 from assets.lake.lake import Lake
+from assets.lake.paths import CODEC, EVALUATOR
 from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS
 from assets.lake.steps import StepOutput, read_manifest
-from assets.postfiltered.config import EVALUATOR
 from assets.training.config import STAGES, Tracking
 from benchmarks.config import BenchConfig
 from benchmarks.suites.item import BenchItem, Picture, first_of_each_kind, picture_of_pixels
-from models.pixels import cover_crop, decode
-from models.progress import Progress
+from models.common.pixels import cover_crop, decode
+from models.common.progress import Progress
 
 FOLDER = "bench"
 INSTRUCTION_KIND = "concise"
@@ -43,9 +42,9 @@ def run_bench(
         progress: told of each batch.
     """
     from benchmarks.judges.evaluator import load_scorer
+    from benchmarks.report.tracking import log_report
     from benchmarks.run import run_benchmark
-    from benchmarks.tracking import log_report
-    from models.codec import PatchCodec
+    from models.codecs.patch_codec import PatchCodec
 
     table, report = run_benchmark(
         bench_items(lake, config.samples_per_kind, side),
@@ -119,7 +118,7 @@ def _instructions(lake: Lake, samples: Sequence[str]) -> Mapping[str, str]:
 
 def _editors(lake: Lake, config: BenchConfig, tracking: Tracking) -> Mapping[str, Any]:
     from benchmarks.editors.pipeline import PipelineEditor
-    from models.registry import version_folder
+    from models.registry.registry import version_folder
 
     editors = {}
     for stage in STAGES:

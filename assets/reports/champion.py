@@ -9,7 +9,7 @@ CHAMPION_PATH = "reports/champion.json"
 
 def promote_champion(lake: Lake, tracking: Tracking) -> StepOutput:
     """Sets the aliases in the model registry by the benchmark report, and writes `reports/champion.json`."""
-    from models.registry import NAME, promote
+    from models.registry.registry import NAME, promote
 
     bench = require_manifest(lake, "bench_report")
     versions = {stage: require_manifest(lake, stage).facts["version"] for stage in STAGES}

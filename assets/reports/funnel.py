@@ -5,13 +5,13 @@ from typing import Any
 
 import polars as pl
 
-from assets.corpora.demo import TRUTH, TRUTH_PATH
+from assets.corpora.demo.corpus import TRUTH
 from assets.filtered.decide import funnel_row
-from assets.filtered.kept import DEDUPED, FILTERED, FILTERED_PAIRS
-from assets.filtered.truth import score_filters
 from assets.lake.lake import Lake
+from assets.lake.paths import DEDUPED, FILTERED, FILTERED_PAIRS, TRUTH_PATH
 from assets.lake.schemas import RECORDS, SAMPLES, VERDICTS
 from assets.lake.steps import StepOutput
+from assets.reports.truth import score_filters
 
 FUNNEL_PATH = "reports/funnel.json"
 FIRST_OF_PAIRS = "filtered_pairs"

@@ -3,14 +3,14 @@
 import dagster as dg
 
 from assets.engine.pool import Engine
-from assets.filtered.kept import kept_images
+from assets.lake.kept import kept_images
 from assets.lake.lake import Lake
+from assets.lake.materialize import materialize
 from assets.lake.steps import StepOutput
-from assets.materialize import materialize
 from assets.synthesized.config import SynthesizedConfig
 from assets.synthesized.requests import plan_requests
 from assets.synthesized.synthesize import synthesize
-from models.progress import Progress
+from models.common.progress import Progress
 
 
 @dg.asset(

@@ -11,7 +11,7 @@ from assets.lake.ids import digest
 from assets.lake.schemas import SPLITS
 from assets.synthesized.config import SynthesizedConfig
 from assets.synthesized.templates.catalogue import TEMPLATES
-from models.seeding import numpy_generator
+from models.common.seeding import numpy_generator
 
 
 class EditRequest(NamedTuple):

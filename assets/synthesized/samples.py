@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from assets.captioned.instructions import PROMPT_VERSION, write_instructions
 from assets.lake.ids import sample_id, text_id
+from assets.synthesized.instructions import PROMPT_VERSION, write_instructions
 from assets.synthesized.requests import EditRequest
 from assets.synthesized.templates.catalogue import TEMPLATES, inverse_name
-from models.seeding import derived_seed
+from models.common.seeding import derived_seed
 
 Row = Mapping[str, Any]
 

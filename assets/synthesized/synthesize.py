@@ -10,19 +10,19 @@ import numpy as np
 import polars as pl
 
 from assets.engine.pool import map_shards
+from assets.lake.contact_sheet import MAX_COLUMNS, LabelledRow, contact_sheet
 from assets.lake.ids import content_id, digest
 from assets.lake.images import StoredImage, read_image_table, read_images, write_image_shard
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS
 from assets.lake.steps import StepOutput
-from assets.reports.contact_sheet import MAX_COLUMNS, LabelledRow, contact_sheet
 from assets.synthesized.config import SynthesizedConfig
 from assets.synthesized.requests import EditRequest
 from assets.synthesized.samples import Pair, Row, sample_rows, text_rows
 from assets.synthesized.templates.catalogue import TEMPLATES
-from models.pixels import decode, encode_png, shrink
-from models.progress import Progress
-from models.seeding import numpy_generator
+from models.common.pixels import decode, encode_png, shrink
+from models.common.progress import Progress
+from models.common.seeding import numpy_generator
 
 VERSION = "2"
 """Raised when a template's pixels change, so that shards written before are made again."""

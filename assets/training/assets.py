@@ -6,13 +6,13 @@ import dagster as dg
 
 from assets.cached.config import MixturesConfig, StageName
 from assets.lake.lake import Lake
+from assets.lake.materialize import materialize
 from assets.lake.steps import StepOutput, git_commit
-from assets.materialize import materialize
 from assets.training.config import STAGES, Tracking, TrainerConfig
 from assets.training.register import register_stage
 from assets.training.stage import stage_run, train_stage
 from models.backends import BackendsConfig
-from models.progress import Progress
+from models.common.progress import Progress
 
 DESCRIPTIONS = {
     "pretrain": "Pre-training (report 3.3): text to image and edits mixed, from high noise to all noise.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, Field
 
 from assets.cached.config import StageName
-from models.editor_config import EditorConfig
+from models.editor.config import EditorConfig
 from trainers.config import CtConfig, DpoConfig, NftConfig, PretrainConfig, SftConfig
 
 STAGES: tuple[StageName, ...] = ("pretrain", "ct", "sft", "dpo", "nft")

@@ -7,13 +7,13 @@ from typing import Any
 
 import polars as pl
 
-from assets.cached.encode import CODEC
-from assets.cached.mixture import SAMPLE_FOLDER, mixture_path
+from assets.cached.mixture import SAMPLE_FOLDER
 from assets.lake.lake import Lake
+from assets.lake.paths import CODEC, mixture_path
 from assets.lake.schemas import SAMPLES
 from assets.lake.steps import Manifest, read_manifest
-from trainers.cache import MIXTURE
 from trainers.config import StageRun
+from trainers.data.cache import MIXTURE
 
 
 def register_stage(
@@ -38,10 +38,10 @@ def register_stage(
     Raises:
         ValueError: MLflow kept no run of the stage.
     """
-    from models.editor import load_editor
-    from models.model_card import model_card
-    from models.registry import NAME, register_version
-    from models.text_encoder import TextEncoder, find_text_encoder
+    from models.editor.transformer import load_editor
+    from models.registry.model_card import model_card
+    from models.registry.registry import NAME, register_version
+    from models.text_encoders.minilm import TextEncoder, find_text_encoder
 
     if run.tracking is None or result["mlflow_run_id"] is None:
         raise ValueError(
@@ -76,8 +76,8 @@ def register_stage(
 
 
 def _save(folder: Path, lake: Lake, run: StageRun, editor: Any, text_encoder: Path, side: int) -> None:
-    from models.codec import PatchCodec
-    from models.saved_pipeline import save_pipeline
+    from models.codecs.patch_codec import PatchCodec
+    from models.editor.saved_pipeline import save_pipeline
 
     save_pipeline(
         folder,

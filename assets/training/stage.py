@@ -7,13 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from assets.cached.encode import CODEC, LATENT_CACHE, TEXT_CACHE
-from assets.cached.mixture import mixture_path
 from assets.lake.lake import Lake
+from assets.lake.paths import CODEC, EVALUATOR, LATENT_CACHE, TEXT_CACHE, mixture_path, stage_folder
 from assets.lake.steps import StepOutput
-from assets.postfiltered.config import EVALUATOR
 from assets.training.config import STAGES, Tracking, TrainerConfig
-from models.progress import Progress
+from models.common.progress import Progress
 from trainers.config import AnyStageConfig, StageRun, TrackingConfig
 
 Launch = Callable[[Path, int], None]
@@ -71,11 +69,6 @@ def train_stage(run: StageRun, ranks: int, launch: Launch, progress: Progress) -
     left = ("seen.parquet", *(f"final/{name}" for name in final))
     files = tuple(f"{stage_folder(stage)}/{name}" for name in left)
     return StepOutput(files, rows=result["steps"], facts={**result, "losses": loss_table(run.output)})
-
-
-def stage_folder(stage: str) -> str:
-    """Returns where a stage's checkpoints, metrics and result lie."""
-    return f"training/{stage}"
 
 
 def loss_table(output: Path) -> list[dict[str, Any]]:

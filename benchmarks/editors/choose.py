@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from benchmarks.editors.run import Editor
 from benchmarks.judges.http import Retries
-from benchmarks.runner import Editor
 from benchmarks.suites.item import SuiteError
-from models.registry import folder_sha256
+from models.registry.registry import folder_sha256
 
 KEY = "EDITOR_API_KEY"
 """Name in the environment of the secret that an editor's service gets."""

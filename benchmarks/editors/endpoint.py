@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from benchmarks.editors.run import EditFailedError
 from benchmarks.judges.http import Response, Retries, checked_url, new_client, request_patiently
-from benchmarks.runner import EditFailedError
 from benchmarks.suites.item import BenchItem, MissingPictureError
-from models.pixels import UnreadableImageError, decode, encode_png
-from models.seeding import derived_seed
+from models.common.pixels import UnreadableImageError, decode, encode_png
+from models.common.seeding import derived_seed
 
 MAX_SEED = 2**31
 """Seeds of services are 32-bit integers."""

@@ -13,10 +13,10 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils import logging
 from PIL import Image
 
-from benchmarks.runner import EditFailedError
+from benchmarks.editors.run import EditFailedError
 from benchmarks.suites.item import BenchItem, MissingPictureError, SuiteError
-from models.pixels import UnreadableImageError
-from models.seeding import torch_generator
+from models.common.pixels import UnreadableImageError
+from models.common.seeding import torch_generator
 
 SizePolicy = Literal["source", "model"]
 """`source` asks for an output of the size of the first source, `model` leaves the size to the pipeline."""

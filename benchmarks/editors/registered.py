@@ -10,10 +10,10 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import get_model_info
 
-from benchmarks.runner import EditFailedError
+from benchmarks.editors.run import EditFailedError
 from benchmarks.suites.item import BenchItem, MissingPictureError
-from models.pixels import UnreadableImageError, decode, encode_png
-from models.seeding import derived_seed
+from models.common.pixels import UnreadableImageError, decode, encode_png
+from models.common.seeding import derived_seed
 
 
 class RegisteredEditor:

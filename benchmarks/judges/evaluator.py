@@ -11,11 +11,11 @@ import torch
 
 from benchmarks.judges.judge import Answer, Request
 from benchmarks.parsing.reading import State
-from models.evaluator import PairEvaluator, load_evaluator
-from models.pixels import decode
-from models.saved_weights import WEIGHTS
-from models.text_encoder import TextEncoder, load_text_encoder
-from models.thumbnail import squeeze
+from models.common.pixels import decode
+from models.common.thumbnail import squeeze
+from models.common.weights import WEIGHTS
+from models.evaluator.pair_evaluator import PairEvaluator, load_evaluator
+from models.text_encoders.minilm import TextEncoder, load_text_encoder
 
 
 class EvaluatorScorer:

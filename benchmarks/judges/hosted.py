@@ -10,7 +10,7 @@ from benchmarks.judges.http import Retries, checked_url, new_client, request_pat
 from benchmarks.judges.judge import Answer, Judge, Request, request_key
 from benchmarks.parsing.reading import State
 from benchmarks.protocols.protocol import Say
-from models.pixels import UnreadableImageError
+from models.common.pixels import UnreadableImageError
 
 FILTERED = (
     "content_filter",

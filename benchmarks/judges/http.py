@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from benchmarks.judges.judge import JudgeUnavailableError
-from models.seeding import numpy_generator
+from models.common.seeding import numpy_generator
 
 MAX_RESPONSE_BYTES = 32_000_000
 """Replies are kilobytes; an edited picture of 64 megapixels as base64 stays below this, too."""

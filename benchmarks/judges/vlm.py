@@ -20,7 +20,7 @@ from transformers import (
 from benchmarks.judges.judge import Answer, Request
 from benchmarks.parsing.reading import State
 from benchmarks.protocols.protocol import Say
-from models.pixels import UnreadableImageError
+from models.common.pixels import UnreadableImageError
 
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 """Model types whose prompt is built here. Their own processors need torchvision for videos nobody sends."""

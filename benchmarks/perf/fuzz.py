@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.parsing import final_score, kris, lines, viescore
 from benchmarks.parsing.reading import Reading, State
 from benchmarks.perf.parser_cases import LABELS
-from models.seeding import numpy_generator
+from models.common.seeding import numpy_generator
 
 VALID = (
     '{"score": [8, 9], "reasoning": "The car is red, as asked."}',

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from models.seeding import numpy_generator
+from models.common.seeding import numpy_generator
 
 GOOD = "Brief reasoning: fine.\n{lines}"
 MANY = 1000

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from benchmarks.aggregate import RULES, Rule, Scored, aggregate
+from benchmarks.scoring.aggregate import RULES, Rule, Scored, aggregate
 
 TOLERANCE = 0.01
 """Of the report's Tables 3, 5 and 6: some rows were rounded, others cut."""

@@ -10,17 +10,17 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.judged import Session, judge_outputs
 from benchmarks.judges.judge import Answer, Request
 from benchmarks.judges.replies import Replies
 from benchmarks.parsing.reading import State
 from benchmarks.perf.parser_cases import LABELS
+from benchmarks.report.thumbnails import Thumbnails
+from benchmarks.scoring.judged import Session, judge_outputs
 from benchmarks.suites.catalogue import load_suite
 from benchmarks.suites.outputs import find_outputs
-from benchmarks.thumbnails import Thumbnails
-from models.pixels import encode_png
-from models.progress import silent
-from models.seeding import numpy_generator
+from models.common.pixels import encode_png
+from models.common.progress import silent
+from models.common.seeding import numpy_generator
 
 TASKS = 15
 PROMPT = (

@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.metrics.text.normal import normal
+from benchmarks.metrics.text.score import TextScore, score_text
 from benchmarks.perf.figures import Figure, material, show_figures, show_table, write_figures
-from benchmarks.text.normal import normal
-from benchmarks.text.score import TextScore, score_text
-from models.ocr import TextLine
-from models.text_reader import PpOcrReader, TextReader, read_file
+from models.ocr.text_lines import TextLine
+from models.ocr.text_reader import PpOcrReader, TextReader, read_file
 
 GOAL = 0.9
 LANGUAGES = ("zh", "en")

@@ -14,7 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.statistics import TIE_DIGITS, fleiss_kappa, krippendorff_alpha, mean_correlation, spearman
+from benchmarks.scoring.statistics import (
+    TIE_DIGITS,
+    fleiss_kappa,
+    krippendorff_alpha,
+    mean_correlation,
+    spearman,
+)
 
 MEASURES = ("SC", "PQ", "O")
 GUESS = "guess_if_cannot_parse"

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping
 
-from benchmarks.aggregate import RULES
 from benchmarks.parsing.reading import Reading, State, failed
 from benchmarks.protocols.protocol import Measure, Protocol, Question, Say, Show, Transport, View
+from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem
 
 QUESTION = "alignment"

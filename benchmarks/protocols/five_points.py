@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from benchmarks.aggregate import RULES, Rule
 from benchmarks.parsing.lines import HIGHEST, LOWEST, labels_of_prompt, read_official, read_strict
 from benchmarks.parsing.reading import Reading
 from benchmarks.protocols.protocol import Measure, Protocol, Question, Reader, Say, Show, Transport, View
+from benchmarks.scoring.aggregate import RULES, Rule
 from benchmarks.suites.item import BenchItem, SuiteError
 
 PLACEHOLDER = "<edit_prompt>"

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from functools import partial
 
-from benchmarks.aggregate import RULES
 from benchmarks.parsing.reading import Reading, State
 from benchmarks.parsing.viescore import HIGHEST, LOWEST, overall, read_official, read_strict
 from benchmarks.protocols.protocol import Measure, Protocol, Question, Reader, Say, Show, Transport, View
+from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem
 
 PARTS = ("context_no_delimit", "two_image_edit_rule", "tie_rule_SC", "rule_PQ")

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from benchmarks.aggregate import RULES
 from benchmarks.parsing.final_score import read_named
 from benchmarks.parsing.kris import read_official
 from benchmarks.parsing.reading import Reading, State, failed
@@ -19,6 +18,7 @@ from benchmarks.protocols.protocol import (
 )
 from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
 from benchmarks.protocols.templates import fill
+from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem
 
 LOWEST, HIGHEST = 1, 5

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from benchmarks.aggregate import RULES, Rule
 from benchmarks.parsing.reading import Reading
+from benchmarks.scoring.aggregate import RULES, Rule
 from benchmarks.suites.item import BenchItem
 
 View = Literal["official", "strict"]

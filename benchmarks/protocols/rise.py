@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks.aggregate import RULES
 from benchmarks.parsing.final_score import read_official_final, read_strict_final
 from benchmarks.parsing.reading import Reading, State
 from benchmarks.protocols.protocol import Measure, Protocol, Question, Role, Say, Show, Transport, View
 from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
 from benchmarks.protocols.templates import fill
+from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem
 
 LOGICAL = "logical_reasoning"

@@ -7,10 +7,10 @@ question that explains both ends of each scale, as VIEScore's questions about ed
 from collections.abc import Mapping
 from dataclasses import replace
 
-from benchmarks.aggregate import RULES
 from benchmarks.parsing.lines import read_labelled
 from benchmarks.parsing.reading import Reading, State
 from benchmarks.protocols.protocol import Measure, Protocol, Question, Reader, Say, Show, Transport, View
+from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem
 from benchmarks.suites.suite import Suite, made_suite
 

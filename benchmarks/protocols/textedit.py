@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks.aggregate import RULES
 from benchmarks.parsing.final_score import read_named
 from benchmarks.parsing.reading import Reading, State
 from benchmarks.protocols.protocol import Measure, Protocol, Question, Say, Show, Transport, View
 from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
+from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem
 
 LOWEST, HIGHEST = 0, 5

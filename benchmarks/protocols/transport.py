@@ -8,7 +8,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from benchmarks.protocols.protocol import Role, Show, Transport
-from models.pixels import FORMATS, UnreadableImageError, decode, read_header
+from models.common.pixels import FORMATS, UnreadableImageError, decode, read_header
 
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 """What judges accept as it is; everything else is encoded as PNG first."""
@@ -83,7 +83,7 @@ def _opened(data: bytes, *, upright: bool) -> Image.Image:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return image.convert("RGB")
-    except Exception as error:  # as in models.pixels: decoders raise anything
+    except Exception as error:  # as in models.common.pixels: decoders raise anything
         raise UnreadableImageError(f"pixels do not decode: {error}") from error
 
 

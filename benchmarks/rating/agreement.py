@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.rating.study import Study
-from benchmarks.statistics import fleiss_kappa, krippendorff_alpha, spearman
+from benchmarks.scoring.statistics import fleiss_kappa, krippendorff_alpha, spearman
 
 
 def agreement_rows(outputs: pl.DataFrame) -> list[dict[str, Any]]:

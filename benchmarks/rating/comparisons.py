@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.statistics import bradley_terry, cluster_bootstrap
-from models.seeding import numpy_generator
+from benchmarks.scoring.statistics import bradley_terry, cluster_bootstrap
+from models.common.seeding import numpy_generator
 
 SHUFFLES = 999
 

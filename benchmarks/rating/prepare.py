@@ -20,9 +20,9 @@ from benchmarks.rating.study import (
 )
 from benchmarks.suites.item import BenchItem, MissingPictureError, read_limited
 from benchmarks.suites.outputs import Outputs, find_outputs
-from models.pixels import UnreadableImageError, decode, encode_png
-from models.progress import Progress
-from models.seeding import numpy_generator
+from models.common.pixels import UnreadableImageError, decode, encode_png
+from models.common.progress import Progress
+from models.common.seeding import numpy_generator
 
 PICTURES = "pictures"
 MIN_OUTPUTS = 2

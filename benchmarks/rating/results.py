@@ -10,8 +10,8 @@ from benchmarks.rating.agreement import agreement_rows, attention, rater_rows
 from benchmarks.rating.comparisons import pair_rows, position_rows, strength_rows
 from benchmarks.rating.ratings import OVERALL, with_overall
 from benchmarks.rating.study import Study
-from benchmarks.statistics import cluster_bootstrap
-from models.seeding import numpy_generator
+from benchmarks.scoring.statistics import cluster_bootstrap
+from models.common.seeding import numpy_generator
 
 
 def results(study: Study, answers: pl.DataFrame) -> dict[str, Any]:

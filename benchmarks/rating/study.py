@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from models.seeding import numpy_generator
+from models.common.seeding import numpy_generator
 
 STUDY_FILE = "study.json"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

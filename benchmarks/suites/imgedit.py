@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.aggregate import RULES
 from benchmarks.parsing.lines import HIGHEST, LOWEST, read_single
 from benchmarks.parsing.reading import Reading
 from benchmarks.protocols.five_points import PLACEHOLDER, checked_prompts, imgedit, measure
 from benchmarks.protocols.protocol import Measure, Protocol, Question
 from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
+from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem, SuiteError
 from benchmarks.suites.suite import (
     Suite,

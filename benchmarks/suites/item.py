@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from models.pixels import decode, encode_png
+from models.common.pixels import decode, encode_png
 
 MAX_BYTES = 128_000_000
 """A larger file is no picture that a benchmark holds."""

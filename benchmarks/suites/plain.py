@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.aggregate import RULES
 from benchmarks.parsing.lines import HIGHEST, LOWEST
 from benchmarks.protocols.protocol import Measure, Protocol
 from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
+from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem, Picture, SuiteError
 from benchmarks.suites.suite import Suite, made_suite, picture_below, problem_of, read_json_lines, text_fields
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from assets.corpora.photographs import built_in_photographs
-from models.pixels import decode
+from assets.corpora.demo.photographs import built_in_photographs
+from models.common.pixels import decode
 
 PHOTOGRAPHS: dict[str, np.ndarray] = {
     photograph.name: decode(photograph.data, 512) for photograph in built_in_photographs()

@@ -9,7 +9,7 @@ import polars as pl
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, SAMPLES, TEXTS, VERDICTS
-from models.pixels import encode_jpeg
+from models.common.pixels import encode_jpeg
 
 
 def table(schema: Mapping[str, pl.DataType], *rows: Mapping[str, Any]) -> pl.DataFrame:

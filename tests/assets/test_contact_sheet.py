@@ -3,7 +3,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from assets.reports.contact_sheet import MAX_BYTES, contact_sheet
+from assets.lake.contact_sheet import MAX_BYTES, contact_sheet
 
 
 def noise(number: int, height: int = 300, width: int = 200) -> np.ndarray:

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from assets.corpora import crops
 from assets.corpora.config import DemoCorpusConfig, ProbeConfig
-from assets.corpora.crops import Box, Wanted, cut_pieces, has_content, overlap
-from assets.corpora.photographs import Photograph, built_in_photographs
+from assets.corpora.demo import crops
+from assets.corpora.demo.crops import Box, Wanted, cut_pieces, has_content, overlap
+from assets.corpora.demo.photographs import Photograph, built_in_photographs
 from assets.lake.ids import content_id
-from models.pixels import decode
+from models.common.pixels import decode
 
 CONFIG = DemoCorpusConfig(
     corpus="demo",

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from skimage import data
 
-from assets.dedup.align import alignment
-from models.pixels import decode, encode_jpeg
-from models.thumbnail import grey, squeeze
+from assets.dedup.registration import alignment
+from models.common.pixels import decode, encode_jpeg
+from models.common.thumbnail import grey, squeeze
 
 PHOTOGRAPHS = {name: getattr(data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")}
 CROP = PHOTOGRAPHS["coffee"][50:350, 100:500]

@@ -13,7 +13,7 @@ from assets.dedup.cells import BLOCK, assign_cells, blocks, merge, roots
 from assets.dedup.clusters import Candidates, Edges, candidates, cluster, copy_edges, decide
 from assets.dedup.config import DedupConfig
 from assets.lake.schemas import RECORDS, VERDICTS, conform
-from models.progress import silent
+from models.common.progress import silent
 
 CONFIG = DedupConfig(
     pdq_max_distance=48,

@@ -8,17 +8,18 @@ import pytest
 from skimage import data
 
 from assets.dedup.clusters import CLUSTERS
-from assets.dedup.config import COPY_DESCRIPTOR, PairsConfig
-from assets.dedup.deduplicate import CLUSTERS_PATH, PAIR_VERDICTS_PATH, deduplicate_edits
-from assets.dedup.embed import THUMBNAIL
-from assets.dedup.pairs import compare, measure_edits
+from assets.dedup.config import PairsConfig
+from assets.dedup.deduplicate import deduplicate_edits
 from assets.engine.measure import measure_shards, read_ledger
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
+from assets.lake.paths import CLUSTERS_PATH, COPY_DESCRIPTOR, DEDUPED_PAIRS
 from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS
-from models.descriptor import new_descriptor, save_descriptor
-from models.pixels import encode_jpeg, encode_png
-from models.progress import silent
+from assets.measured.pairs import compare, measure_edits
+from assets.measured.thumbnail import THUMBNAIL
+from models.common.pixels import encode_jpeg, encode_png
+from models.common.progress import silent
+from models.descriptors.copy_descriptor import new_descriptor, save_descriptor
 
 CONFIG = PairsConfig(
     identity_max_change=0.01,
@@ -84,7 +85,7 @@ def filled(lake: Lake) -> Lake:
 
 def verdicts(lake: Lake, config: PairsConfig = CONFIG) -> dict[str, str | None]:
     deduplicate_edits(lake, config, workers=1, progress=silent)
-    table = lake.read_table(PAIR_VERDICTS_PATH, VERDICTS)
+    table = lake.read_table(DEDUPED_PAIRS, VERDICTS)
     return dict(table.select("id", "rule").iter_rows())
 
 
@@ -181,6 +182,6 @@ def test_pictures_of_two_sizes_are_compared_at_the_smaller_one_either_way():
 
 
 def _version(lake: Lake) -> str:
-    from models.descriptor import weights_digest
+    from models.descriptors.copy_descriptor import weights_digest
 
     return weights_digest(Path(lake.local_path(COPY_DESCRIPTOR)))

@@ -8,19 +8,22 @@ import pytest
 from skimage import data
 
 from assets.dedup.clusters import CLUSTERS, Candidates
-from assets.dedup.config import COPY_DESCRIPTOR, DedupConfig
-from assets.dedup.deduplicate import CLUSTERS_PATH, VERDICTS_PATH, deduplicate_images, similarity_threshold
-from assets.dedup.embed import THUMBNAIL, descriptor_measure, train_copy_descriptor, training_images
-from assets.dedup.pdq import PDQ
+from assets.dedup.config import DedupConfig
+from assets.dedup.copy_descriptor import train_copy_descriptor, training_images
+from assets.dedup.deduplicate import deduplicate_images, similarity_threshold
 from assets.engine.measure import Measure, each, measure_shards
 from assets.lake.ids import content_id, record_id
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
+from assets.lake.paths import CLUSTERS_PATH, COPY_DESCRIPTOR, DEDUPED
 from assets.lake.schemas import RECORDS, VERDICTS
-from models.descriptor import new_descriptor, save_descriptor
-from models.pixels import UnreadableImageError, decode, encode_jpeg, encode_png, shrink
-from models.progress import silent
-from trainers.descriptor_config import DescriptorTrainingConfig
+from assets.measured.descriptor import descriptor_measure
+from assets.measured.pdq import PDQ
+from assets.measured.thumbnail import THUMBNAIL
+from models.common.pixels import UnreadableImageError, decode, encode_jpeg, encode_png, shrink
+from models.common.progress import silent
+from models.descriptors.copy_descriptor import new_descriptor, save_descriptor
+from trainers.small.config import DescriptorTrainingConfig
 
 CONFIG = DedupConfig(
     pdq_max_distance=48,
@@ -113,7 +116,7 @@ def test_copies_of_every_kind_are_dropped_for_the_best_one(lake: Lake):
         "coffee mirrored": "coffee",
         "cat turned": "cat",
     }
-    verdicts = lake.read_table(VERDICTS_PATH, VERDICTS)
+    verdicts = lake.read_table(DEDUPED, VERDICTS)
     assert verdicts.height == len(FILES)
     assert output.facts["dropped"] == {"descriptor": 1, "exact_bytes": 1, "pdq": 3}
     assert output.preview is not None
@@ -124,9 +127,9 @@ def test_deduplicating_twice_writes_the_same_bytes(lake: Lake):
     fill(lake, FILES)
     describe(lake)
     deduplicate_images(lake, [SHARD], CONFIG, photometric=SHARPNESS, progress=silent)
-    before = [lake.read_bytes(path) for path in (CLUSTERS_PATH, VERDICTS_PATH)]
+    before = [lake.read_bytes(path) for path in (CLUSTERS_PATH, DEDUPED)]
     deduplicate_images(lake, [SHARD], CONFIG, photometric=SHARPNESS, progress=silent)
-    assert [lake.read_bytes(path) for path in (CLUSTERS_PATH, VERDICTS_PATH)] == before
+    assert [lake.read_bytes(path) for path in (CLUSTERS_PATH, DEDUPED)] == before
 
 
 def test_the_descriptor_learns_from_training_images_without_known_copies(lake: Lake):

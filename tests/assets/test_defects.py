@@ -11,9 +11,9 @@ from skimage import data
 from skimage.filters import laplace
 from skimage.metrics import structural_similarity
 
-from assets.corpora import defects
-from assets.corpora.defects import BROKEN, COPIES, SPOILED, collage
-from models.pixels import UnreadableImageError, decode, encode_png
+from assets.corpora.demo import defects
+from assets.corpora.demo.defects import BROKEN, COPIES, SPOILED, collage
+from models.common.pixels import UnreadableImageError, decode, encode_png
 
 CAT = np.ascontiguousarray(data.chelsea()[60:220, 90:250])
 

@@ -10,16 +10,16 @@ from skimage import data
 
 from assets.corpora.batches import discover_batches
 from assets.corpora.config import CorporaConfig, CorpusConfig, DemoCorpusConfig, ProbeConfig
-from assets.corpora.defects import BROKEN, COPIES, SPOILED
-from assets.corpora.demo import TRUTH, make_demo_corpus
+from assets.corpora.demo.corpus import TRUTH, make_demo_corpus
+from assets.corpora.demo.defects import BROKEN, COPIES, SPOILED
 from assets.corpora.ingest import ingest_batch
-from assets.corpora.readers import CorpusError
+from assets.corpora.readers.folder import CorpusError
 from assets.lake.ids import content_id, record_id
 from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, TEXTS
 from assets.lake.steps import StepOutput
-from models.pixels import UnreadableImageError, decode
-from models.progress import silent
+from models.common.pixels import UnreadableImageError, decode
+from models.common.progress import silent
 
 PROBE = ProbeConfig(seconds=10, memory_mib=1024, file_mib=16)
 CONFIG = DemoCorpusConfig(

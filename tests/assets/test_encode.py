@@ -8,12 +8,12 @@ from assets.cached.config import EncodeConfig
 from assets.cached.encode import UnreadLanguageError, encode_cache
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.schemas import TEXTS
-from models import text_encoder
-from models.codec import PatchCodec
-from models.pixels import encode_png
-from models.progress import silent
-from models.seeding import numpy_generator
-from trainers.cache import MIXTURE, TensorCache
+from models.codecs.patch_codec import PatchCodec
+from models.common.pixels import encode_png
+from models.common.progress import silent
+from models.common.seeding import numpy_generator
+from models.text_encoders import minilm as text_encoder
+from trainers.data.cache import MIXTURE, TensorCache
 
 CONFIG = EncodeConfig(
     codec_patch=8,
@@ -146,7 +146,7 @@ def test_latents_are_those_of_the_cropped_picture(lake, encoder):
 
 
 def test_held_out_pictures_have_no_part_in_the_codec(lake, encoder, monkeypatch):
-    from trainers import encoding
+    from trainers.data import encoding
 
     fitted = []
     fit = encoding.fit_codec

@@ -9,9 +9,9 @@ from assets.engine.measure import Measure, each, measure_shard, measure_shards, 
 from assets.engine.pool import map_shards
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
-from models.pixels import encode_png
-from models.progress import silent
-from models.seeding import numpy_generator
+from models.common.pixels import encode_png
+from models.common.progress import silent
+from models.common.seeding import numpy_generator
 
 
 def square(number: int) -> int:

@@ -7,8 +7,8 @@ import zxingcpp
 from filter_pictures import PHOTOGRAPHS, recompressed, scaled
 
 from assets.engine.measure import DECODED_LONG_SIDE
-from assets.filtered.codes import measure_codes
-from models.pixels import decode
+from assets.measured.codes import measure_codes
+from models.common.pixels import decode
 
 FORMATS = {
     "QR Code": zxingcpp.BarcodeFormat.QRCode,

@@ -5,8 +5,8 @@ from filter_pictures import PHOTOGRAPHS, ordinary, recompressed, scaled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.filtered.collage import measure_collage
-from models.pixels import cover_crop, decode
+from assets.measured.collage import measure_collage
+from models.common.pixels import cover_crop, decode
 
 LIMIT = 0.56  # the demo's rule
 

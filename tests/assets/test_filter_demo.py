@@ -2,16 +2,16 @@ import polars as pl
 import pytest
 
 from assets.corpora.batches import discover_batches
-from assets.corpora.demo import TRUTH, TRUTH_PATH, make_demo_corpus
+from assets.corpora.demo.corpus import TRUTH, make_demo_corpus
 from assets.corpora.ingest import ingest_batch
 from assets.engine.measure import measure_shards
 from assets.filtered.filter_images import filter_images
-from assets.filtered.kept import DEDUPED, FILTERED
-from assets.filtered.truth import score_filters
 from assets.lake.lake import Lake
+from assets.lake.paths import DEDUPED, FILTERED, TRUTH_PATH
 from assets.lake.schemas import RECORDS, VERDICTS
 from assets.measured.registry import IMAGE_MEASURES
-from models.progress import silent
+from assets.reports.truth import score_filters
+from models.common.progress import silent
 from orchestration.profile import load_profile
 
 PROFILE = load_profile("demo")

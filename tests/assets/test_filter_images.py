@@ -10,14 +10,14 @@ from assets.engine.measure import Measure, each, measure_shards, read_ledger
 from assets.filtered.config import FilteredConfig, Rule
 from assets.filtered.decide import UnknownColumnError
 from assets.filtered.filter_images import PRISTINE, filter_images, filter_targets
-from assets.filtered.kept import FILTERED, FILTERED_PAIRS
-from assets.filtered.perceptual import DISTANCE, PERCEPTUAL
-from assets.filtered.photometric import PHOTOMETRIC
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
+from assets.lake.paths import FILTERED, FILTERED_PAIRS
 from assets.lake.schemas import SAMPLES, VERDICTS
-from models.pixels import encode_png
-from models.progress import silent
+from assets.measured.perceptual import DISTANCE, PERCEPTUAL
+from assets.measured.photometric import PHOTOMETRIC
+from models.common.pixels import encode_png
+from models.common.progress import silent
 
 RAW, MADE = "images/mine-0000/shard-000.parquet", "images/synthesized/shard-000.parquet"
 CAT = PHOTOGRAPHS["chelsea.png"]

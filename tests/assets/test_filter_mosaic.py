@@ -5,8 +5,8 @@ from filter_pictures import ORDINARY, PHOTOGRAPHS, blurred, noisy, recompressed,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.filtered.mosaic import measure_mosaic
-from models.pixels import decode
+from assets.measured.mosaic import measure_mosaic
+from models.common.pixels import decode
 
 LIMIT = 2.4  # the demo's rule
 

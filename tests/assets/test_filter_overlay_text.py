@@ -7,13 +7,13 @@ import pytest
 from filter_pictures import PHOTOGRAPHS, ordinary, recompressed, scaled
 
 from assets.engine.measure import measure_shards
-from assets.filtered.overlay_text import OVERLAY_TEXT, measure_overlay_text, recognized_texts
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
-from models.lettering import paint, text_mask
-from models.ocr import read_lines
-from models.pixels import decode, encode_jpeg
-from models.progress import silent
+from assets.measured.overlay_text import OVERLAY_TEXT, measure_overlay_text, recognized_texts
+from models.common.lettering import paint, text_mask
+from models.common.pixels import decode, encode_jpeg
+from models.common.progress import silent
+from models.ocr.text_lines import read_lines
 
 LIMIT = 0.012  # the demo's rule
 

@@ -9,7 +9,7 @@ from filter_pictures import ORDINARY, PHOTOGRAPHS, blurred, noisy, ordinary, rec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.filtered.perceptual import (
+from assets.measured.perceptual import (
     DISTANCE,
     FEATURES,
     Pristine,

@@ -9,7 +9,7 @@ from skimage.color import rgb2hsv
 from skimage.filters import sobel_h, sobel_v
 from skimage.measure import shannon_entropy
 
-from assets.filtered.photometric import COLUMNS, measure_photometric
+from assets.measured.photometric import COLUMNS, measure_photometric
 
 WALL = np.full((160, 160, 3), (150, 140, 120), np.uint8)
 

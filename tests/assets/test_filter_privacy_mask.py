@@ -5,8 +5,8 @@ from filter_pictures import ORDINARY, PHOTOGRAPHS, ordinary, recompressed, scale
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.filtered.privacy_mask import measure_privacy_mask
-from models.pixels import decode
+from assets.measured.privacy_mask import measure_privacy_mask
+from models.common.pixels import decode
 
 
 def barred(image: np.ndarray, wide: float, high: float, seed: int = 0) -> np.ndarray:

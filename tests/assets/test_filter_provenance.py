@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from assets.filtered.provenance import measure_provenance
+from assets.measured.provenance import measure_provenance
 
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 PIXELS = PHOTOGRAPHS["coffee.png"][:64, :64]

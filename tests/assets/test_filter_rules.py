@@ -16,8 +16,8 @@ from assets.filtered.decide import (
     fails,
     funnel_row,
 )
-from assets.filtered.perceptual import DISTANCE
 from assets.lake.schemas import VERDICTS
+from assets.measured.perceptual import DISTANCE
 from assets.measured.registry import IMAGE_MEASURES
 from orchestration.profile import load_profile
 
@@ -212,7 +212,7 @@ def test_a_rule_that_says_nothing_or_two_things_is_refused(settings_):
 
 
 def test_the_demo_has_a_rule_for_every_filter_that_its_corpus_tests():
-    from assets.filtered.truth import FILTER_OF
+    from assets.reports.truth import FILTER_OF
 
     names = set(load_profile("demo").filtered.rules)
     assert set(FILTER_OF.values()) - {"duplicates", "truncated"} <= names

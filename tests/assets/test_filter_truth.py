@@ -2,10 +2,10 @@ import polars as pl
 import pytest
 from small_lake import record, table, verdict
 
-from assets.corpora.defects import BROKEN, COPIES, SPOILED
-from assets.corpora.demo import TRUTH
-from assets.filtered.truth import FILTER_OF, score_filters
+from assets.corpora.demo.corpus import TRUTH
+from assets.corpora.demo.defects import BROKEN, COPIES, SPOILED
 from assets.lake.schemas import RECORDS, VERDICTS
+from assets.reports.truth import FILTER_OF, score_filters
 
 
 def truth(**defect_of: tuple[str, str | None]) -> pl.DataFrame:

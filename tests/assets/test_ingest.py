@@ -9,12 +9,12 @@ from PIL import Image
 from assets.corpora.batches import Batch, discover_batches
 from assets.corpora.config import CorporaConfig, CorpusConfig, ProbeConfig
 from assets.corpora.ingest import ingest_batch, split_of, summarize_samples
-from assets.corpora.readers import CorpusFile
+from assets.corpora.readers.folder import CorpusFile
 from assets.lake.ids import content_id
 from assets.lake.images import iterate_shard
 from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, SAMPLES, TEXTS
-from models.progress import silent
+from models.common.progress import silent
 
 CONFIG = CorporaConfig(
     corpora=(CorpusConfig(name="c", path="inbox/c", reader="folder", license="CC0"),),

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.captioned import phrases_en, phrases_zh
-from assets.captioned.instructions import FORMS, instruction_forms, write_instructions
 from assets.lake.schemas import LANGS, TEXT_KINDS
-from assets.synthesized.templates.catalogue import TEMPLATES, inverse_name
+from assets.synthesized.instructions import CHINESE_PARAMETERS, FORMS, instruction_forms, write_instructions
+from assets.synthesized.templates.catalogue import TEMPLATES, WORDINGS, inverse_name
 
 
 def every_edit():
@@ -25,7 +24,7 @@ EDITS = list(every_edit())
 
 def test_every_kind_of_edit_has_words_in_both_languages():
     kinds = {inverse_name(name) if inverse else name for name, _, inverse in EDITS}
-    assert set(phrases_en.PHRASES) == set(phrases_zh.PHRASES) == kinds
+    assert set(WORDINGS) == kinds
 
 
 def test_no_text_stands_for_two_edits_or_two_kinds():
@@ -51,7 +50,7 @@ def test_every_parameter_is_said_in_every_text():
     for name, parameters, inverse in EDITS:
         for (_, lang), texts in instruction_forms(name, parameters, inverse=inverse).items():
             for value in parameters.values():
-                said = phrases_zh.PARAMETERS.get(value, value) if lang == "zh" else value
+                said = CHINESE_PARAMETERS.get(value, value) if lang == "zh" else value
                 assert all(said in text for text in texts), (name, lang, value)
 
 

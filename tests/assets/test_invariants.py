@@ -6,7 +6,7 @@ import pytest
 from assets.cached.leaks import leaked_groups
 from assets.lake.schemas import RECORDS, SAMPLES, TEXTS, empty
 from assets.lake.shapes import misshapen_tables
-from trainers.cache import MIXTURE
+from trainers.data.cache import MIXTURE
 
 
 def record(image, group, split):

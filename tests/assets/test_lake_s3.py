@@ -6,7 +6,7 @@ import pytest
 from assets.lake import steps
 from assets.lake.images import StoredImage, iterate_shard, write_image_shard
 from assets.lake.lake import Lake
-from models.pixels import encode_png
+from models.common.pixels import encode_png
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from assets.dedup.config import COPY_DESCRIPTOR
-from assets.dedup.embed import descriptor_measure
 from assets.engine.measure import measure_shards
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
+from assets.lake.paths import COPY_DESCRIPTOR, COVERAGE_PATH
 from assets.lake.schemas import SAMPLES, TEXTS
 from assets.longtail.config import LongtailConfig
 from assets.longtail.coverage import (
     COVERAGE,
-    COVERAGE_PATH,
     counts_by_category,
     coverage_table,
     distinct_instructions,
@@ -25,12 +23,13 @@ from assets.longtail.coverage import (
 )
 from assets.longtail.index import Instruction, new_index, open_index
 from assets.longtail.refill import fillable, image_vectors, plan_refill, spread, thinnest, wanted
+from assets.measured.descriptor import descriptor_measure
 from assets.synthesized.requests import edit_request
 from assets.synthesized.templates.catalogue import TEMPLATES
-from benchmarks.demand import write_demand
-from models.descriptor import new_descriptor, save_descriptor
-from models.pixels import encode_png
-from models.progress import silent
+from benchmarks.report.demand import write_demand
+from models.common.pixels import encode_png
+from models.common.progress import silent
+from models.descriptors.copy_descriptor import new_descriptor, save_descriptor
 
 CONFIG = LongtailConfig(
     qdrant_url=None, collection="contract-test", min_similarity=0.9, exemplars=4, refill_pairs=3, demand=None

@@ -5,8 +5,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.lake.materialize import MAX_PREVIEW_BYTES, metadata
 from assets.lake.steps import Step, StepOutput, preview_path, run_step
-from assets.materialize import MAX_PREVIEW_BYTES, metadata
 
 
 def shown(lake, facts, preview=None):

@@ -3,18 +3,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from assets.cached.config import MixturesConfig, StageMixture
-from assets.cached.mixture import (
-    CutGroupError,
-    build_mixtures,
-    check_groups,
-    kept_samples,
-    mix,
-    mixture_path,
-    sample_texts,
-)
+from assets.cached.mixture import CutGroupError, build_mixtures, check_groups, kept_samples, mix, sample_texts
+from assets.lake.paths import mixture_path
 from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS
-from models.progress import silent
-from trainers.cache import MIXTURE
+from models.common.progress import silent
+from trainers.data.cache import MIXTURE
 
 
 def sample(name, task="i2i", split="train", template="blur", sources=("a",), group=None):

@@ -2,9 +2,9 @@ import polars as pl
 import pytest
 from small_lake import write_small_lake
 
-from assets.dedup.embed import nearest_similarities
+from assets.dedup.copy_descriptor import nearest_similarities
 from assets.engine.measure import Measure, each, measure_shards
-from models.progress import silent
+from models.common.progress import silent
 
 SHARDS = ["images/mine-0000/shard-000.parquet", "images/synthesized/shard-000.parquet"]
 

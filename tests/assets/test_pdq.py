@@ -5,9 +5,9 @@ import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.dedup.pdq import dihedral_distances, measure_pdq, unpack_hashes
-from models.pixels import decode, encode_jpeg
-from models.seeding import numpy_generator
+from assets.measured.pdq import dihedral_distances, measure_pdq, unpack_hashes
+from models.common.pixels import decode, encode_jpeg
+from models.common.seeding import numpy_generator
 
 MATCH = 31  # bits; ThreatExchange's own threshold
 

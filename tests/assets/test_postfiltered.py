@@ -7,23 +7,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.captioned.instructions import instruction_forms
-from assets.dedup.embed import THUMBNAIL
 from assets.engine.measure import measure_shards, read_ledger
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
+from assets.lake.paths import EVALUATOR, POSTFILTERED
 from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS, conform
+from assets.measured.thumbnail import THUMBNAIL
 from assets.postfiltered import evaluator, score
-from assets.postfiltered.config import EVALUATOR, PostfilteredConfig
-from assets.postfiltered.decide import VERDICTS_PATH, decide, postfilter
+from assets.postfiltered.config import PostfilteredConfig
+from assets.postfiltered.decide import decide, postfilter
 from assets.postfiltered.evaluator import TRAINING_SET_PATH, train_pair_evaluator
 from assets.postfiltered.training_set import SAME_EDIT, Edit, partners, relation_of, training_set
+from assets.synthesized.instructions import instruction_forms
 from assets.synthesized.templates.catalogue import TEMPLATES, inverse_name
-from models.evaluator import new_evaluator, save_evaluator
-from models.pixels import encode_png
-from models.progress import silent
-from models.seeding import numpy_generator
-from trainers.evaluator_config import EvaluatorTrainingConfig
+from models.common.pixels import encode_png
+from models.common.progress import silent
+from models.common.seeding import numpy_generator
+from models.evaluator.pair_evaluator import new_evaluator, save_evaluator
+from trainers.small.config import EvaluatorTrainingConfig
 
 TRAINING = EvaluatorTrainingConfig(
     steps=3,
@@ -195,7 +196,7 @@ def test_a_new_threshold_decides_again_without_scoring_again(filled):
     save_evaluator(new_evaluator(0), filled.local_path(EVALUATOR))
     arguments = {"encoder_path": None, "progress": silent}
     postfilter(filled, SCREEN.model_copy(update={"min_alignment": 0.0}), **arguments)
-    assert filled.read_table(VERDICTS_PATH, VERDICTS)["kept"].all()
+    assert filled.read_table(POSTFILTERED, VERDICTS)["kept"].all()
     before = read_ledger(filled)
     output = postfilter(filled, SCREEN.model_copy(update={"min_alignment": 1.0}), **arguments)
     assert output.facts["dropped"] == {"alignment": 42}

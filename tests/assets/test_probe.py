@@ -10,8 +10,8 @@ from assets.corpora.probe import image_probe, serve
 
 HOSTILE_DECODER = """
 import os, signal
-import models.pixels
-honest = models.pixels.decode
+import models.common.pixels
+honest = models.common.pixels.decode
 def decode(data, long_side=None):
     if data == b"hang":
         while True: pass
@@ -22,7 +22,7 @@ def decode(data, long_side=None):
     if data == b"print":
         os.write(1, b"null\\n")
     return honest(data, long_side)
-models.pixels.decode = decode
+models.common.pixels.decode = decode
 """
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets.corpora.config import CorpusConfig
-from assets.corpora.readers import (
+from assets.corpora.readers.folder import (
     CorpusError,
     CorpusFile,
     _parse,

@@ -2,7 +2,8 @@ import polars as pl
 import pytest
 from small_lake import record, verdict, write, write_small_lake
 
-from assets.corpora.demo import TRUTH, TRUTH_PATH
+from assets.corpora.demo.corpus import TRUTH
+from assets.lake.paths import TRUTH_PATH
 from assets.lake.schemas import RECORDS, VERDICTS
 from assets.reports.funnel import FUNNEL_PATH, is_monotone, write_funnel
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from assets.longtail import sentences
-from assets.longtail.sentences import FOLDER, sentence_vectors
-from models import text_encoder
-from models.progress import silent
+from assets.measured import sentences
+from assets.measured.sentences import FOLDER, sentence_vectors
+from models.common.progress import silent
+from models.text_encoders import minilm as text_encoder
 
 
 class CountingEncoder:

@@ -9,8 +9,8 @@ from assets.lake.ids import content_id
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS
-from models.pixels import encode_png
-from models.progress import silent
+from models.common.pixels import encode_png
+from models.common.progress import silent
 
 CONFIG = CaptionedConfig(captioner="embedded")
 

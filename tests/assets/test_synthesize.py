@@ -15,8 +15,8 @@ from assets.synthesized.config import SynthesizedConfig
 from assets.synthesized.requests import edit_request, plan_requests
 from assets.synthesized.synthesize import synthesize
 from assets.synthesized.templates.catalogue import TEMPLATES
-from models.pixels import decode, encode_jpeg, encode_png
-from models.progress import silent
+from models.common.pixels import decode, encode_jpeg, encode_png
+from models.common.progress import silent
 
 CONFIG = SynthesizedConfig(
     seed=3, templates=tuple(TEMPLATES), train_pairs=60, heldout_pairs=20, long_side=256, pairs_per_shard=24

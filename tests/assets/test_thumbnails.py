@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 
-from assets.dedup.embed import THUMBNAIL
-from assets.dedup.thumbnails import Thumbnails
 from assets.engine.measure import measure_shards
 from assets.lake.images import StoredImage, write_image_shard
-from models.pixels import encode_png
-from models.progress import silent
-from models.thumbnail import squeeze
+from assets.measured.thumbnail import THUMBNAIL, Thumbnails
+from models.common.pixels import encode_png
+from models.common.progress import silent
+from models.common.thumbnail import squeeze
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 64, 80, 3), dtype=np.uint8)
 IMAGES = [StoredImage(encode_png(picture), str(n), "t", "x") for n, picture in enumerate(PICTURES)]

@@ -16,7 +16,7 @@ from benchmarks.rating.results import results
 from benchmarks.rating.store import Point, invite, open_store, submit
 from benchmarks.rating.study import card_order
 from benchmarks.run import run_benchmark
-from models.progress import silent
+from models.common.progress import silent
 
 
 @pytest.fixture(scope="session")

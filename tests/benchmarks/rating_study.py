@@ -17,7 +17,7 @@ from benchmarks.rating.prepare import Plan, create_study
 from benchmarks.rating.store import invite, open_store
 from benchmarks.rating.study import DIMENSIONS, Study
 from benchmarks.suites.item import BenchItem, picture_of_pixels
-from models.seeding import numpy_generator
+from models.common.seeding import numpy_generator
 
 MODELS = ("model-crimson", "model-viridian", "model-umber")
 PLAN = Plan("Blind test", 7, (1.0, 2.0, 3.0, 4.0, 5.0), DIMENSIONS, 2, 0.2, 64)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.aggregate import RULES, Rule, Scored, aggregate, with_missing_as_worst
+from benchmarks.scoring.aggregate import RULES, Rule, Scored, aggregate, with_missing_as_worst
 
 SAMPLES = [
     Scored("add", (5.0, 4.0, 4.0)),  # 4.33

@@ -17,18 +17,18 @@ from skimage import data
 from toy_bench import gedit, imgedit, item, kris, outputs, write
 from toy_suite import picture
 
-from benchmarks.aggregate import RULES, Scored, aggregate
 from benchmarks.evaluate import Settings, evaluate
 from benchmarks.judges.replies import read_records
 from benchmarks.parsing.lines import official_scores
 from benchmarks.perf.scoring import judge_figures
-from benchmarks.report import FIGURES_SHOWN
+from benchmarks.report.report import FIGURES_SHOWN
+from benchmarks.report.tracking import metrics_of
+from benchmarks.scoring.aggregate import RULES, Scored, aggregate
 from benchmarks.suites.catalogue import load_suite
 from benchmarks.suites.item import SuiteError, picture_of_pixels
 from benchmarks.suites.plain import write_plain
-from benchmarks.tracking import metrics_of
-from models.pixels import encode_png
-from models.progress import silent
+from models.common.pixels import encode_png
+from models.common.progress import silent
 
 
 @pytest.fixture(scope="module")

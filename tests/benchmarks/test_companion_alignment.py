@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from skimage import data
 
-from benchmarks.companions.alignment import Aligner, align, laid_back
-from models.pair_metrics import psnr
-from models.pixels import decode, encode_jpeg
+from benchmarks.metrics.registration import Aligner, align, laid_back
+from models.common.pixels import decode, encode_jpeg
+from models.similarity.pair_metrics import psnr
 
 PHOTOGRAPHS = {"coffee": data.coffee(), "cat": data.chelsea(), "rocket": data.rocket()}
 MOTIONS = [(0.0, 0.0, 0.0, 0.0), (0.5, -0.25, 0.0, 0.0), (3.3, 1.7, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0),

@@ -11,19 +11,19 @@ from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 from toy_weights import faces_folder, lpips_folder
 
-from benchmarks.companions import measure
-from benchmarks.companions.measure import MEASURES, Tools, measure_companions
-from benchmarks.companions.preservation import preservation
-from benchmarks.companions.region import changed_region, edit_region
-from benchmarks.measuring import companion_tools
+from benchmarks.metrics import auxiliary as measure
+from benchmarks.metrics.auxiliary import MEASURES, Tools, measure_companions
+from benchmarks.metrics.preservation import preservation
+from benchmarks.metrics.region import changed_region, edit_region
+from benchmarks.metrics.text.places import TextPlaces
+from benchmarks.scoring.measuring import companion_tools
 from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, SuiteError, picture_of_pixels
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.textedit import load_textedit
-from benchmarks.text.places import TextPlaces
-from models.descriptor import CopyDescriptor, save_descriptor
-from models.pair_metrics import PSNR_CAP
-from models.pixels import encode_png
-from models.progress import silent
+from models.common.pixels import encode_png
+from models.common.progress import silent
+from models.descriptors.copy_descriptor import CopyDescriptor, save_descriptor
+from models.similarity.pair_metrics import PSNR_CAP
 
 PHOTOGRAPH = data.coffee()
 HEIGHT, WIDTH = PHOTOGRAPH.shape[:2]

@@ -18,14 +18,14 @@ from benchmarks.editors.choose import Sampling, chosen_editor
 from benchmarks.editors.endpoint import EndpointEditor
 from benchmarks.editors.pipeline import PipelineEditor
 from benchmarks.editors.registered import RegisteredEditor
+from benchmarks.editors.run import EditFailedError
 from benchmarks.judges import http
 from benchmarks.judges.http import Retries
 from benchmarks.judges.judge import JudgeUnavailableError
-from benchmarks.runner import EditFailedError
 from benchmarks.suites.item import MissingPictureError, Picture, SuiteError, picture_of_pixels
-from models.pixels import encode_jpeg, encode_png
-from models.registry import promote, register_version
-from models.seeding import derived_seed
+from models.common.pixels import encode_jpeg, encode_png
+from models.common.seeding import derived_seed
+from models.registry.registry import promote, register_version
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
 from toy_pipeline import save_toy_pipeline

@@ -19,7 +19,7 @@ from benchmarks.protocols.five_points import imgedit, rededit
 from benchmarks.protocols.gedit import gedit
 from benchmarks.protocols.textedit import textedit
 from benchmarks.protocols.transport import Carried
-from models.pixels import encode_jpeg, encode_png
+from models.common.pixels import encode_jpeg, encode_png
 
 FAST = Retries(tries=3, first_wait=0.001, longest_wait=0.01, timeout=20)
 SOURCE, OUTPUT = encode_png(picture("s", 24, 40)), encode_jpeg(picture("o", 48, 64), 90)

@@ -14,21 +14,21 @@ from PIL import Image
 from toy_bench import GEDIT_PARTS, item, outputs, reply, write
 from toy_suite import picture
 
-from benchmarks.judged import Session, judge_outputs, protocol_digest
 from benchmarks.judges.judge import Answer, JudgeUnavailableError
 from benchmarks.judges.replay import replay_of
 from benchmarks.judges.replies import Replies, read_records
 from benchmarks.parsing.reading import State
 from benchmarks.protocols.five_points import rededit
 from benchmarks.protocols.gedit import gedit
-from benchmarks.scores import SCORES
+from benchmarks.report.thumbnails import Thumbnails
+from benchmarks.scoring.judged import Session, judge_outputs, protocol_digest
+from benchmarks.scoring.table import SCORES
 from benchmarks.suites.catalogue import load_suite
 from benchmarks.suites.item import MissingPictureError, Picture, SuiteError
 from benchmarks.suites.outputs import find_outputs
 from benchmarks.suites.suite import Suite, made_suite
-from benchmarks.thumbnails import Thumbnails
-from models.pixels import encode_png
-from models.progress import silent
+from models.common.pixels import encode_png
+from models.common.progress import silent
 
 PROMPTS = {"add": toy_bench.prompt("add")}
 ITEMS = [item(str(number)) for number in range(4)]

@@ -24,9 +24,9 @@ from benchmarks.protocols.five_points import imgedit, rededit
 from benchmarks.protocols.textedit import textedit
 from benchmarks.suites.item import SuiteError
 from benchmarks.suites.suite import Suite, made_suite
-from models.evaluator import new_evaluator, save_evaluator
-from models.pixels import decode
-from models.text_encoder import TextEncoderNotFoundError, load_text_encoder
+from models.common.pixels import decode
+from models.evaluator.pair_evaluator import new_evaluator, save_evaluator
+from models.text_encoders.minilm import TextEncoderNotFoundError, load_text_encoder
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from toy_bench import item, outputs, write
 
 from benchmarks.suites.outputs import find_outputs
-from models.pixels import encode_png
+from models.common.pixels import encode_png
 
 ITEMS = [item(str(number), kind="add", output=f"add/add-{number}") for number in range(3)]
 PNG = encode_png(ITEMS[0].sources[0].pixels())

@@ -5,13 +5,13 @@ import pytest
 from readings import OFFICIAL, REFUSED, STRICT, ok, values
 from toy_bench import item
 
-from benchmarks.aggregate import RULES, Scored, aggregate
 from benchmarks.parsing.reading import State
 from benchmarks.protocols.kris import GROUPS, kris, kris_rubric
 from benchmarks.protocols.protocol import Show
-from benchmarks.scores import score_row, score_table
+from benchmarks.scoring.aggregate import RULES, Scored, aggregate
+from benchmarks.scoring.summary import summarise
+from benchmarks.scoring.table import score_row, score_table
 from benchmarks.suites.item import picture_of_pixels
-from benchmarks.summary import summarise
 
 REFERENCE = picture_of_pixels("reference", item().sources[0].pixels())
 

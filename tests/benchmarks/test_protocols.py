@@ -8,7 +8,6 @@ import toy_bench
 from readings import OFFICIAL, REFUSED, STRICT, ok, roles, values
 from toy_bench import GEDIT_PARTS, item
 
-from benchmarks.aggregate import RULES
 from benchmarks.parsing.reading import State
 from benchmarks.protocols.alignment import alignment
 from benchmarks.protocols.five_points import imgedit, rededit
@@ -18,7 +17,8 @@ from benchmarks.protocols.protocol import Say
 from benchmarks.protocols.rise import rise, rise_rubric
 from benchmarks.protocols.templates import fill
 from benchmarks.protocols.textedit import textedit, textedit_rubric
-from benchmarks.scores import score_table
+from benchmarks.scoring.aggregate import RULES
+from benchmarks.scoring.table import score_table
 from benchmarks.suites.item import SuiteError, picture_of_pixels
 
 

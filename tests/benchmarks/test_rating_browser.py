@@ -7,7 +7,7 @@ from rating_study import MODELS, invited, make_study, served
 from benchmarks.rating.ratings import answers_of
 from benchmarks.rating.store import open_store
 from benchmarks.rating.study import card_order, item_order
-from models.seeding import numpy_generator
+from models.common.seeding import numpy_generator
 
 ITEMS = 20
 

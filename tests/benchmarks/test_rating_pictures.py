@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks.rating.pictures import SURROUND, fit_canvas, padded_png
-from models.pixels import encode_png
-from models.seeding import numpy_generator
+from models.common.pixels import encode_png
+from models.common.seeding import numpy_generator
 
 PIXELS = numpy_generator(0, "pixels").integers(0, 256, (24, 32, 3), dtype=np.uint8)
 PNG = encode_png(PIXELS)

@@ -7,7 +7,7 @@ from rating_study import MODELS, PLAN, bench_items, make_study, write_outputs
 from benchmarks.rating.prepare import create_study, read_dimensions
 from benchmarks.rating.study import DIMENSIONS, StudyError
 from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, picture_of_pixels
-from models.pixels import decode
+from models.common.pixels import decode
 
 
 def quiet(*_):

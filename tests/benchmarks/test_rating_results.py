@@ -16,7 +16,7 @@ from benchmarks.rating.render import results_file
 from benchmarks.rating.results import results
 from benchmarks.rating.store import Point, open_store, submit
 from benchmarks.rating.study import DIMENSIONS, Card, Dimension, Study, StudyItem, card_order
-from models.seeding import numpy_generator
+from models.common.seeding import numpy_generator
 
 EDITING = "ImagenHub_Text-Guided_IE"
 MODELS = ("crimson", "umber", "viridian")

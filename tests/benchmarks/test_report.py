@@ -9,10 +9,10 @@ from page import Page
 from toy_suite import EDITS, BlendEditor, codec, items
 
 from benchmarks.config import BenchConfig
-from benchmarks.gallery import spread_over
-from benchmarks.report_samples import language
+from benchmarks.report.gallery import spread_over
+from benchmarks.report.samples import language
+from benchmarks.report.sheet import MAX_BYTES
 from benchmarks.run import run_benchmark
-from benchmarks.sheet import MAX_BYTES
 from benchmarks.suites.catalogue import load_suite
 
 CONFIG = BenchConfig(samples_per_kind=4, seed=0, steps=2, batch=5, shown_per_kind=3)

@@ -10,12 +10,13 @@ from markupsafe import escape
 from PIL import Image
 from toy_suite import picture
 
-from benchmarks import report_samples, thumbnails
 from benchmarks.perf.stored_run import store_run, write_suite
-from benchmarks.report_samples import shortened
-from benchmarks.thumbnails import LARGE, DecoderDiedError, Thumbnails, decoding_workers, fitted_webp
-from models.pixels import UnreadableImageError, encode_png
-from models.seeding import numpy_generator
+from benchmarks.report import samples as report_samples
+from benchmarks.report import thumbnails
+from benchmarks.report.samples import shortened
+from benchmarks.report.thumbnails import LARGE, DecoderDiedError, Thumbnails, decoding_workers, fitted_webp
+from models.common.pixels import UnreadableImageError, encode_png
+from models.common.seeding import numpy_generator
 
 WIDE = encode_png(picture("wide", 300, 600))
 

@@ -8,7 +8,7 @@ from PIL import Image
 from toy_suite import BlendEditor, items, picture
 
 from benchmarks.editors.pipeline import PipelineEditor
-from benchmarks.runner import EditFailedError, read_output, run_editor
+from benchmarks.editors.run import EditFailedError, read_output, run_editor
 from benchmarks.suites.item import (
     BenchItem,
     MissingPictureError,
@@ -16,7 +16,7 @@ from benchmarks.suites.item import (
     checked_suite,
     picture_of_pixels,
 )
-from models.seeding import torch_generator
+from models.common.seeding import torch_generator
 
 
 def run(folder, editor, suite=None, batch=3):

@@ -5,9 +5,8 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 from toy_suite import BlendEditor, codec, items, picture
 
-from benchmarks.report import ranked
-from benchmarks.scores import MEASURED
-from benchmarks.scoring import (
+from benchmarks.report.report import ranked
+from benchmarks.scoring.known_truth import (
     MEASURES,
     SCORES,
     copying_scores,
@@ -17,9 +16,10 @@ from benchmarks.scoring import (
     long_scores,
     score_outputs,
 )
+from benchmarks.scoring.summary import summarise
+from benchmarks.scoring.table import MEASURED
 from benchmarks.suites.item import BenchItem, checked_suite, picture_of_pixels
-from benchmarks.summary import summarise
-from models.pair_metrics import psnr
+from models.similarity.pair_metrics import psnr
 
 
 def scored(share: float, name: str = "editor", evaluator=None) -> pl.DataFrame:

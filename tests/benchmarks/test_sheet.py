@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from toy_suite import picture
 
-from benchmarks.sheet import CELL, LEFT, MAX_BYTES, contact_sheet
-from models.seeding import numpy_generator
+from benchmarks.report.sheet import CELL, LEFT, MAX_BYTES, contact_sheet
+from models.common.seeding import numpy_generator
 
 
 def opened(data: bytes) -> np.ndarray:

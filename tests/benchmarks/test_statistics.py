@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
-from benchmarks.statistics import (
+from benchmarks.scoring.statistics import (
     bradley_terry,
     cluster_bootstrap,
     fleiss_kappa,
@@ -15,7 +15,7 @@ from benchmarks.statistics import (
     mean_correlation,
     spearman,
 )
-from models.seeding import numpy_generator
+from models.common.seeding import numpy_generator
 
 NAN = np.nan
 

@@ -9,7 +9,7 @@ from toy_bench import GEDIT_PARTS, gedit, gedit_rows, write
 from toy_suite import load, picture
 
 from benchmarks.suites.item import MissingPictureError, SuiteError
-from models.pixels import encode_png
+from models.common.pixels import encode_png
 
 
 @pytest.mark.parametrize("form", ["parquet", "arrow", "export"])

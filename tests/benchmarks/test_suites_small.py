@@ -16,7 +16,7 @@ from benchmarks.suites.catalogue import SUITES
 from benchmarks.suites.item import BenchItem, MissingPictureError, SuiteError, picture_of_pixels
 from benchmarks.suites.plain import write_plain
 from benchmarks.suites.suite import picture_below, read_json
-from models.pixels import encode_png
+from models.common.pixels import encode_png
 
 
 @pytest.mark.parametrize(

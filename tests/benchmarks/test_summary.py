@@ -9,17 +9,17 @@ from toy_bench import item
 
 from assets.longtail.refill import fillable, plan_refill
 from assets.synthesized.templates.catalogue import TEMPLATES
-from benchmarks.aggregate import RULES
-from benchmarks.charts import grouped_bars, legend
-from benchmarks.demand import demand_of, read_demand, write_demand
-from benchmarks.gallery import disputed, sample_values, shelves
 from benchmarks.parsing.reading import Reading, State
 from benchmarks.protocols.protocol import Measure
-from benchmarks.references import References, published_references, published_tables
-from benchmarks.report import Run, equals, failures, measure_table, ranked, state_counts
-from benchmarks.scores import MEASURED, measured_rows, score_row, score_table
+from benchmarks.report.charts import grouped_bars, legend
+from benchmarks.report.demand import demand_of, read_demand, write_demand
+from benchmarks.report.gallery import disputed, sample_values, shelves
+from benchmarks.report.references import References, published_references, published_tables
+from benchmarks.report.report import Run, equals, failures, measure_table, ranked, state_counts
+from benchmarks.scoring.aggregate import RULES
+from benchmarks.scoring.summary import FIGURES, TASKS, sample_means, summarise
+from benchmarks.scoring.table import MEASURED, measured_rows, score_row, score_table
 from benchmarks.suites.suite import Suite
-from benchmarks.summary import FIGURES, TASKS, sample_means, summarise
 
 MEASURE = Measure("score", "Score", 1, 5, RULES["rededit"])
 ERROR = Measure("error", "Error", None, 0.0, RULES["strict"])

@@ -9,7 +9,7 @@ from toy_bench import rededit
 from benchmarks.parsing.reading import State
 from benchmarks.protocols.protocol import Say, Show
 from benchmarks.protocols.text_edit import DIMENSIONS, text_edit, text_edits_of
-from benchmarks.references import published_references
+from benchmarks.report.references import published_references
 from benchmarks.suites.catalogue import load_suite
 from benchmarks.suites.item import BenchItem, picture_of_pixels
 from benchmarks.suites.plain import load_plain

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.text.extract import propose
-from benchmarks.text.quotes import quoted
+from benchmarks.metrics.text.extract import propose
+from benchmarks.metrics.text.quotes import quoted
 
 QUOTED = {
     'Change “a” to ‘b’ and "c"': ["a", "b", "c"],

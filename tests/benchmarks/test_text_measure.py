@@ -11,15 +11,15 @@ from click.testing import CliRunner
 
 from benchmarks.command import bench
 from benchmarks.evaluate import Settings, evaluate
-from benchmarks.measuring import text_metric
+from benchmarks.metrics.text.measure import TextMetric, measure_text
+from benchmarks.metrics.text.targets import TextTarget, write_targets
+from benchmarks.scoring.measuring import text_metric
 from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, SuiteError, picture_of_pixels
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.suite import Suite
-from benchmarks.text.measure import TextMetric, measure_text
-from benchmarks.text.targets import TextTarget, write_targets
-from models.pixels import encode_png
-from models.progress import silent
-from models.text_reader import PpOcrReader
+from models.common.pixels import encode_png
+from models.common.progress import silent
+from models.ocr.text_reader import PpOcrReader
 
 READER = PpOcrReader()
 

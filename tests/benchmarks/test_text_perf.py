@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.perf.text_metric import main
-from models.pixels import encode_png
+from models.common.pixels import encode_png
 
 
 def written(folder: Path, rows: list[dict[str, object]]) -> Path:

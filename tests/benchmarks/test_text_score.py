@@ -8,9 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Indel
 
-from benchmarks.text.normal import is_letter, normal, words
-from benchmarks.text.score import TextWeights, residual, score_text
-from benchmarks.text.window import best_window, without
+from benchmarks.metrics.text.normal import is_letter, normal, words
+from benchmarks.metrics.text.score import TextWeights, residual, score_text
+from benchmarks.metrics.text.window import best_window, without
 
 HAN = "春风化雨润无声匠心独运展宏图，。！"
 TEXTS = st.text(string.ascii_letters + string.digits + " .,!?-'&" + HAN, min_size=1, max_size=24)

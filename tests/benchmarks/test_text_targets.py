@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 from toy_bench import rededit
 
+from benchmarks.metrics.text.command import targets as command
+from benchmarks.metrics.text.targets import TextTarget, merged, read_targets, reviewed, write_targets
 from benchmarks.suites.item import SuiteError
-from benchmarks.text.command import targets as command
-from benchmarks.text.targets import TextTarget, merged, read_targets, reviewed, write_targets
 
 ROWS = [
     TextTarget("1", "replace", old=("OK",), new=("WOW",)),

@@ -10,7 +10,7 @@ from toy_suite import picture
 
 from benchmarks.protocols.protocol import Show, Transport
 from benchmarks.protocols.transport import Carried, send
-from models.pixels import UnreadableImageError, decode, encode_jpeg, encode_png
+from models.common.pixels import UnreadableImageError, decode, encode_jpeg, encode_png
 
 SOURCE = picture("source", 40, 60)
 OUTPUT = picture("output", 100, 200)

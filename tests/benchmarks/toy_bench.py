@@ -13,7 +13,7 @@ from PIL import Image
 from toy_suite import picture
 
 from benchmarks.suites.item import BenchItem, picture_of_pixels
-from models.pixels import encode_jpeg, encode_png
+from models.common.pixels import encode_jpeg, encode_png
 
 LABELS = ("Prompt Compliance", "Visual Naturalness", "Physical & Detail Coherence")
 PROMPT = (

@@ -9,8 +9,8 @@ import torch
 
 from benchmarks.suites.catalogue import load_suite
 from benchmarks.suites.item import BenchItem, known_truth, picture_of_pixels
-from models.codec import PatchCodec, fit_patch_codec
-from models.seeding import numpy_generator
+from models.codecs.patch_codec import PatchCodec, fit_patch_codec
+from models.common.seeding import numpy_generator
 
 EDITS = {
     "darken": ("lowlevel", "Darken the picture.", lambda pixels: pixels // 2),

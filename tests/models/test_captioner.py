@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from models.captioner import COLOURS, annotate, caption_text
+from assets.captioned.captioner import COLOURS, annotate, caption_text
 
 SCHEMA = {
     "caption": None,

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from models.codec import PatchCodec, cut, fit_patch_codec, join
+from models.codecs.patch_codec import PatchCodec, cut, fit_patch_codec, join
 
 
 @pytest.fixture(scope="module")

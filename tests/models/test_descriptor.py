@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 
-from models.descriptor import (
+from models.descriptors.copy_descriptor import (
     CopyDescriptor,
     describe_pictures,
     load_descriptor,
@@ -73,7 +73,7 @@ def test_vectors_are_never_taken_from_other_weights_than_the_measure_names(tmp_p
 
 
 def test_the_measure_travels_to_worker_processes(tmp_path):
-    from assets.dedup.embed import descriptor_measure
+    from assets.measured.descriptor import descriptor_measure
 
     save_descriptor(new_descriptor(0), tmp_path)
     measure = descriptor_measure(tmp_path)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.editor import (
+from models.editor.config import EditorConfig
+from models.editor.transformer import (
     build_editor,
     dead_parameters,
     load_editor,
@@ -11,7 +12,6 @@ from models.editor import (
     save_editor,
     unpack,
 )
-from models.editor_config import EditorConfig
 
 TINY = EditorConfig(
     latent_channels=4, layers=2, heads=2, head_dim=16, text_dim=8, rope_axes=(4, 6, 6), zero_cond_t=False

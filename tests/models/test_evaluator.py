@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from models.evaluator import load_evaluator, new_evaluator, save_evaluator
+from models.evaluator.pair_evaluator import load_evaluator, new_evaluator, save_evaluator
 
 GENERATOR = torch.Generator().manual_seed(0)
 SOURCE = torch.rand(5, 3, 64, 64, generator=GENERATOR) * 2 - 1

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from toy_weights import faces_folder
 
-from models.faces import Face, FaceWeightsError, OpenCvFaces, Weights, identity_similarity, weights_in
+from models.faces.opencv_faces import (
+    Face,
+    FaceWeightsError,
+    OpenCvFaces,
+    Weights,
+    identity_similarity,
+    weights_in,
+)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.lettering import paint, text_mask
+from models.common.lettering import paint, text_mask
 
 
 @pytest.mark.parametrize("text", ["SALE", "夏季大促销", "Photo of the day", "gjpq"])

@@ -9,7 +9,7 @@ from skimage import data
 from torch import nn
 from toy_weights import lpips_folder, lpips_weights
 
-from models.lpips import LAYERS, Lpips, LpipsWeightsError, load_lpips
+from models.similarity.lpips import LAYERS, Lpips, LpipsWeightsError, load_lpips
 
 PHOTOGRAPH = data.astronaut()[100:228, 150:310]
 EVERYWHERE = np.ones(PHOTOGRAPH.shape[:2], bool)

@@ -1,4 +1,4 @@
-from models.model_card import model_card
+from models.registry.model_card import model_card
 
 
 def test_a_card_shows_its_facts_in_order_and_its_limits():

@@ -4,8 +4,8 @@ from skimage import data
 from skimage.color import rgb2gray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from models.pair_metrics import PSNR_CAP, largest_block_change, psnr, ssim
-from models.pixels import decode, encode_jpeg
+from models.common.pixels import decode, encode_jpeg
+from models.similarity.pair_metrics import PSNR_CAP, largest_block_change, psnr, ssim
 
 PHOTOGRAPH = data.astronaut()[:300, :400]
 CHANGED = {

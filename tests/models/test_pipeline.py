@@ -5,12 +5,12 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 from toy_pipeline import picture, save_toy_pipeline
 
-from models.editor_config import ResolutionShift
-from models.pipeline import EmberlineEditPipeline
-from models.pixels import cover_crop
-from models.sampling import sigma_schedule
-from models.saved_pipeline import scheduler_with
-from models.seeding import numpy_generator, torch_generator
+from models.common.pixels import cover_crop
+from models.common.seeding import numpy_generator, torch_generator
+from models.editor.config import ResolutionShift
+from models.editor.pipeline import EmberlineEditPipeline
+from models.editor.sampling import sigma_schedule
+from models.editor.saved_pipeline import scheduler_with
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from models import pixels
-from models.seeding import derived_seed, numpy_generator, torch_generator
+from models.common import pixels
+from models.common.seeding import derived_seed, numpy_generator, torch_generator
 
 
 def encoded(image: Image.Image, **options: object) -> bytes:

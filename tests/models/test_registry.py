@@ -14,8 +14,8 @@ from mlflow import MlflowClient
 from PIL import Image
 from toy_pipeline import picture, save_toy_pipeline
 
-from models import registry
-from models.registry import NAME, promote, register_version, requirements, version_folder
+from models.registry import registry
+from models.registry.registry import NAME, promote, register_version, requirements, version_folder
 
 USER = """
 import importlib.abc, io, json, sys

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from toy_pipeline import picture
 
-from models import registry_model
-from models.registry_model import Editor, open_picture
+from models.registry import registry_model
+from models.registry.registry_model import Editor, open_picture
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:

@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.codec import PatchCodec
-from models.rewards import alignment_reward, blend, group_advantages, optimality, truth_reward
+from models.codecs.patch_codec import PatchCodec
+from models.rewards.rewards import alignment_reward, blend, group_advantages, optimality, truth_reward
 
 
 def test_truth_reward_is_one_for_the_truth_and_falls_with_the_error():

@@ -5,10 +5,10 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import sampling
-from models.editor import build_editor
-from models.editor_config import EditorConfig, ResolutionShift
-from models.sampling import initial_noise, sample, shift_sigma, sigma_schedule
+from models.editor import sampling
+from models.editor.config import EditorConfig, ResolutionShift
+from models.editor.sampling import initial_noise, sample, shift_sigma, sigma_schedule
+from models.editor.transformer import build_editor
 
 QWEN = ResolutionShift(base_tokens=256, max_tokens=8192, base_mu=0.5, max_mu=0.9)
 

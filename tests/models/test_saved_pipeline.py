@@ -6,10 +6,10 @@ import pytest
 from diffusers import DiffusionPipeline
 from toy_pipeline import picture, save_toy_pipeline
 
-import models.saved_pipeline
-from models.registry import folder_sha256
-from models.saved_pipeline import self_contained_source
-from models.seeding import torch_generator
+import models.editor.saved_pipeline
+from models.common.seeding import torch_generator
+from models.editor.saved_pipeline import self_contained_source
+from models.registry.registry import folder_sha256
 
 
 def test_equal_parts_give_equal_bytes(tmp_path):
@@ -38,7 +38,7 @@ def test_two_versions_in_one_process_each_run_their_own_code(tmp_path, monkeypat
     def inverted(module: str) -> str:
         return self_contained_source(module).replace("* 127.5).round()", "* 127.5).round().neg().add(255)")
 
-    monkeypatch.setattr(models.saved_pipeline, "self_contained_source", inverted)
+    monkeypatch.setattr(models.editor.saved_pipeline, "self_contained_source", inverted)
     folders.append(save_toy_pipeline(tmp_path / "new"))
     pipelines = [DiffusionPipeline.from_pretrained(folder, trust_remote_code=True) for folder in folders]
     old, new = (
@@ -65,6 +65,6 @@ def test_names_that_would_hide_each_other_are_refused(tmp_path, monkeypatch):
         "from models.second import other\n\n\ndef same():\n    return other()\n"
     )
     (tmp_path / "second.py").write_text("def other():\n    return 1\n\n\ndef same():\n    return 2\n")
-    monkeypatch.setattr(models.saved_pipeline, "MODELS", Path(tmp_path))
+    monkeypatch.setattr(models.editor.saved_pipeline, "MODELS", Path(tmp_path))
     with pytest.raises(ValueError, match=r"second, first travel in one file.*same"):
         self_contained_source("first")

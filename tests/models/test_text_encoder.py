@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from models import text_encoder
-from models.text_encoder import (
+from models.text_encoders import minilm as text_encoder
+from models.text_encoders.minilm import (
     TextEncoderNotFoundError,
     find_text_encoder,
     load_text_encoder,

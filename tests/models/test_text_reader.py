@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from models.ocr import TextLine
-from models.pixels import decode
-from models.text_reader import PpOcrReader, best_of_each_place, in_reading_order, read_file
+from models.common.pixels import decode
+from models.ocr.text_lines import TextLine
+from models.ocr.text_reader import PpOcrReader, best_of_each_place, in_reading_order, read_file
 
 READER = PpOcrReader()
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2gray
 
-from models.thumbnail import SIDE, from_bytes, grey, squeeze
+from models.common.thumbnail import SIDE, from_bytes, grey, squeeze
 
 
 def test_a_square_keeps_the_whole_picture_whatever_its_shape():

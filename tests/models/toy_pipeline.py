@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 from transformers import BertConfig, BertModel, BertTokenizer
 
-from models.codec import fit_patch_codec
-from models.editor import build_editor
-from models.editor_config import EditorConfig
-from models.saved_pipeline import save_pipeline
-from models.seeding import numpy_generator, torch_generator
+from models.codecs.patch_codec import fit_patch_codec
+from models.common.seeding import numpy_generator, torch_generator
+from models.editor.config import EditorConfig
+from models.editor.saved_pipeline import save_pipeline
+from models.editor.transformer import build_editor
 
 WORDS = (
     "[PAD]",

@@ -10,9 +10,9 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from assets.lake.images import iterate_shard
+from assets.lake.materialize import ingested_shards
 from assets.lake.steps import require_manifest
-from assets.materialize import ingested_shards
-from models.registry import NAME
+from models.registry.registry import NAME
 
 USER = """
 import importlib.abc, sys

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from models.editor import build_editor
-from models.editor_config import EditorConfig
+from models.editor.config import EditorConfig
+from models.editor.transformer import build_editor
 from orchestration.estimate import GIB, parameter_count, rank_memory
 from orchestration.profile import load_profile
 

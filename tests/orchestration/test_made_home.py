@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 
 from assets.cached.mixture import build_mixtures
-from assets.filtered.kept import kept_images
+from assets.lake.kept import kept_images
 from assets.lake.lake import Lake
+from assets.lake.materialize import MAX_PREVIEW_BYTES
 from assets.lake.schemas import RECORDS, SAMPLES
 from assets.lake.steps import read_manifests
-from assets.materialize import MAX_PREVIEW_BYTES
 from assets.reports.funnel import is_monotone
-from models.progress import silent
+from models.common.progress import silent
 from orchestration.definitions import build_definitions
 from orchestration.instance import dagster_home
 from orchestration.plan import plan

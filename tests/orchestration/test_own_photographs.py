@@ -10,7 +10,7 @@ from PIL import Image
 from tiny import write_tiny_profile
 from tiny_run import TinyRun, emberline
 
-from assets.corpora.photographs import built_in_photographs
+from assets.corpora.demo.photographs import built_in_photographs
 
 CROP = 160
 

@@ -8,7 +8,7 @@ from toy_run import stage_run as build_run
 @pytest.fixture(scope="session")
 def one_rank(tmp_path_factory):
     """This process as the one rank of a process group; a compiled extension would be found in its folder."""
-    from trainers.strategy import join_process_group, leave_process_group
+    from trainers.strategies.deepspeed import join_process_group, leave_process_group
 
     extensions = tmp_path_factory.mktemp("extensions")
     before = dict(os.environ)

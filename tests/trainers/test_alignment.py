@@ -5,14 +5,14 @@ import pytest
 import torch
 from toy_run import stage_run
 
-from models.codec import PatchCodec
-from models.editor import load_editor
-from models.evaluator import new_evaluator, save_evaluator
-from models.seeding import torch_generator
-from models.text_encoder import mean_embedding
+from models.codecs.patch_codec import PatchCodec
+from models.common.seeding import torch_generator
+from models.editor.transformer import load_editor
+from models.evaluator.pair_evaluator import new_evaluator, save_evaluator
+from models.text_encoders.minilm import mean_embedding
 from trainers.loop import learning_rate, prepare
-from trainers.rollouts import Judge, roll_out
-from trainers.stage import edit_rows, open_context
+from trainers.stages.rollouts import Judge, roll_out
+from trainers.stages.stage import edit_rows, open_context
 
 
 def training(toy_data, folder, start, stage, **changes):

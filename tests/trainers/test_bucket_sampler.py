@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainers.sampler import (
+from trainers.data.sampler import (
     BucketSampler,
     EmptyMixtureError,
     balanced_weights,

@@ -4,8 +4,8 @@ import pytest
 import torch
 from toy_run import EDITOR, read_weights, stage_run, train_here
 
-from models.editor import build_editor
-from models.editor_config import EditorConfig
+from models.editor.config import EditorConfig
+from models.editor.transformer import build_editor
 from trainers.checkpoints import (
     Position,
     checkpoints,
@@ -15,7 +15,7 @@ from trainers.checkpoints import (
     save_checkpoint,
 )
 from trainers.metrics_file import read_metrics
-from trainers.strategy import Engine
+from trainers.strategies.deepspeed import Engine
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ import polars as pl
 import pytest
 import torch
 
-from trainers.cache import TensorCache, write_index, write_tensors
-from trainers.collate import collate, pad
+from trainers.data.cache import TensorCache, write_index, write_tensors
+from trainers.data.collate import collate, pad
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.seeding import numpy_generator, torch_generator
-from trainers.copy_augmentations import augmented
-from trainers.descriptor_config import DescriptorTrainingConfig
-from trainers.descriptor_training import calibrate_threshold, contrastive_loss, entropy_loss, train_descriptor
+from models.common.seeding import numpy_generator, torch_generator
+from trainers.small.config import DescriptorTrainingConfig
+from trainers.small.copy_augmentations import augmented
+from trainers.small.descriptor import calibrate_threshold, contrastive_loss, entropy_loss, train_descriptor
 
 TINY = DescriptorTrainingConfig(
     max_images=100,

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from models.evaluator import new_evaluator
-from trainers.evaluator_config import EvaluatorTrainingConfig
-from trainers.evaluator_training import (
+from models.evaluator.pair_evaluator import new_evaluator
+from trainers.small.config import EvaluatorTrainingConfig
+from trainers.small.evaluator import (
     EvaluatorExamples,
     auc,
     contrastive_loss,

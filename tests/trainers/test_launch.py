@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from trainers import launch
-from trainers.launch import training_command, training_environment, wait_while_parent_lives
+from models.common import processes
+from models.common.processes import wait_while_parent_lives
+from trainers.launch.local import training_command, training_environment
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
 
@@ -45,7 +46,7 @@ def alive(pid):
 @LINUX
 def test_a_trainer_is_told_to_end_when_its_step_worker_is_killed(tmp_path):
     note = tmp_path / "note"
-    trainer = [sys.executable, "-m", "trainers.launch", "-c", TRAINER, str(note)]
+    trainer = [sys.executable, "-m", "models.common.processes", "-c", TRAINER, str(note)]
     worker = subprocess.Popen([sys.executable, "-c", WORKER, *trainer], stdout=subprocess.PIPE, text=True)
     pid = int(worker.stdout.readline())
     wait_for(Path(f"{note}.ready").exists)
@@ -58,7 +59,7 @@ def test_a_trainer_is_told_to_end_when_its_step_worker_is_killed(tmp_path):
 @LINUX
 def test_the_shim_becomes_the_trainer_with_its_arguments_and_environment():
     code = "import os, sys; print(os.getpid(), sys.argv[1:], os.environ['GIVEN'])"
-    command = [sys.executable, "-m", "trainers.launch", "-c", code, "--steps", "3"]
+    command = [sys.executable, "-m", "models.common.processes", "-c", code, "--steps", "3"]
     process = subprocess.Popen(command, env=os.environ | {"GIVEN": "yes"}, stdout=subprocess.PIPE, text=True)
     out, _ = process.communicate()
     assert out.split() == [str(process.pid), "['--steps',", "'3']", "yes"]
@@ -67,18 +68,18 @@ def test_the_shim_becomes_the_trainer_with_its_arguments_and_environment():
 @LINUX
 def test_a_parent_that_died_before_the_shim_ends_it(monkeypatch):
     parents = iter([100, 1])
-    monkeypatch.setattr(launch.os, "getppid", lambda: next(parents))
-    monkeypatch.setattr(launch.ctypes, "CDLL", lambda *args, **options: FakeLibrary(0))
+    monkeypatch.setattr(processes.os, "getppid", lambda: next(parents))
+    monkeypatch.setattr(processes.ctypes, "CDLL", lambda *args, **options: FakeLibrary(0))
     with pytest.raises(SystemExit) as caught:
-        launch.die_with_parent(signal.SIGTERM)
+        processes.die_with_parent(signal.SIGTERM)
     assert caught.value.code == 143
 
 
 @LINUX
 def test_a_refusal_of_the_kernel_is_an_error(monkeypatch):
-    monkeypatch.setattr(launch.ctypes, "CDLL", lambda *args, **options: FakeLibrary(-1))
+    monkeypatch.setattr(processes.ctypes, "CDLL", lambda *args, **options: FakeLibrary(-1))
     with pytest.raises(OSError, match="PR_SET_PDEATHSIG"):
-        launch.die_with_parent(signal.SIGTERM)
+        processes.die_with_parent(signal.SIGTERM)
 
 
 class FakeLibrary:
@@ -91,14 +92,14 @@ class FakeLibrary:
 
 
 def test_without_prctl_the_exit_code_is_passed_on(monkeypatch):
-    monkeypatch.setattr(launch, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(processes, "POLL_SECONDS", 0.01)
     assert wait_while_parent_lives([sys.executable, "-c", "raise SystemExit(7)"]) == 7
 
 
 def test_without_prctl_a_lost_parent_ends_the_trainer(monkeypatch):
     parents = iter([100, 100])
-    monkeypatch.setattr(launch, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(launch.os, "getppid", lambda: next(parents, 1))
+    monkeypatch.setattr(processes, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(processes.os, "getppid", lambda: next(parents, 1))
     sleeping = [sys.executable, "-c", "import time; time.sleep(60)"]
     assert wait_while_parent_lives(sleeping) == -signal.SIGTERM
 
@@ -106,18 +107,18 @@ def test_without_prctl_a_lost_parent_ends_the_trainer(monkeypatch):
 def test_without_prctl_a_rank_follows_its_parent(monkeypatch):
     ended = []
     parents = iter([100, 100])
-    monkeypatch.setattr(launch, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(launch.sys, "platform", "darwin")
-    monkeypatch.setattr(launch.os, "getppid", lambda: next(parents, 1))
-    monkeypatch.setattr(launch.os, "kill", lambda pid, number: ended.append((pid, number)))
-    launch.die_with_parent(signal.SIGKILL)
+    monkeypatch.setattr(processes, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(processes.sys, "platform", "darwin")
+    monkeypatch.setattr(processes.os, "getppid", lambda: next(parents, 1))
+    monkeypatch.setattr(processes.os, "kill", lambda pid, number: ended.append((pid, number)))
+    processes.die_with_parent(signal.SIGKILL)
     wait_for(lambda: ended)
     assert ended == [(os.getpid(), signal.SIGKILL)]
 
 
 def test_command_goes_through_shim_and_torchrun():
     command = training_command("run.json", 2)
-    assert command[:3] == [sys.executable, "-m", "trainers.launch"]
+    assert command[:3] == [sys.executable, "-m", "models.common.processes"]
     assert "--nproc-per-node=2" in command
     assert command[-3:] == ["trainers.train", "--run", "run.json"]
 

@@ -3,11 +3,11 @@ import pytest
 import torch
 from toy_run import PAIRS, stage_run
 
-from models.editor import load_editor
-from models.rewards import truth_reward
-from trainers import preferences
-from trainers.preferences import prepare_preferences
-from trainers.stage import open_context
+from models.editor.transformer import load_editor
+from models.rewards.rewards import truth_reward
+from trainers.stages import preferences
+from trainers.stages.preferences import prepare_preferences
+from trainers.stages.stage import open_context
 
 
 def prepared(toy_data, pretrained, folder, **changes):

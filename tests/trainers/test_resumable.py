@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainers.resumable import CHECKPOINT, Optimization, train_resumably
+from trainers.small.resumable import CHECKPOINT, Optimization, train_resumably
 
 SETTINGS = Optimization(
     steps=12, learning_rate=0.05, warmup_steps=3, weight_decay=0.01, checkpoint_every=4, threads=1

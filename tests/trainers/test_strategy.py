@@ -3,10 +3,10 @@ import pytest
 import torch
 from toy_run import EDITOR, stage_run
 
-from models.editor import build_editor, predict_velocity
-from models.editor_config import EditorConfig
+from models.editor.config import EditorConfig
+from models.editor.transformer import build_editor, predict_velocity
 from trainers.ema import WeightAverage
-from trainers.strategy import Engine, from_first_rank, sum_over_ranks
+from trainers.strategies.deepspeed import Engine, from_first_rank, sum_over_ranks
 
 CONFIG = EditorConfig(**EDITOR)
 

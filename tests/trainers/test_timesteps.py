@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from models.sampling import shift_sigma
+from models.editor.sampling import shift_sigma
 from trainers.timesteps import (
     curriculum_exponent,
     logit_normal_density,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from trainers.cache import (
+from trainers.data.cache import (
     INDEX_NAME,
     MIXTURE,
     PREFERENCES,
@@ -102,7 +102,7 @@ def test_any_key_is_a_key(tmp_path_factory, shapes):
 
 
 @pytest.mark.parametrize(
-    "module", ["trainers.cache", "trainers.config", "trainers.launch", "assets.cached.mixture"]
+    "module", ["trainers.data.cache", "trainers.config", "trainers.launch.local", "assets.cached.mixture"]
 )
 def test_what_data_stages_and_profiles_import_is_free_of_torch(module):
     heavy = "{'torch', 'diffusers', 'deepspeed', 'mlflow'}"

@@ -12,7 +12,7 @@ import pytest
 import torch
 from toy_run import read_weights, stage_run
 
-from trainers.launch import INTERRUPTED, training_command, training_environment
+from trainers.launch.local import INTERRUPTED, training_command, training_environment
 from trainers.metrics_file import read_metrics
 
 REPOSITORY = Path(__file__).parents[2]

@@ -4,11 +4,12 @@ import pytest
 import torch
 from toy_run import EDITOR, stage_run
 
-from models.editor import build_editor
-from models.editor_config import EditorConfig
-from trainers import stage, validation
-from trainers.sampler import EmptyMixtureError
-from trainers.stage import Context, open_context
+from models.editor.config import EditorConfig
+from models.editor.transformer import build_editor
+from trainers import validation
+from trainers.data.sampler import EmptyMixtureError
+from trainers.stages import stage
+from trainers.stages.stage import Context, open_context
 from trainers.validation import Validation
 
 

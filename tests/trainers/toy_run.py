@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from models.seeding import torch_generator
-from trainers.cache import MIXTURE, write_cache_table, write_index, write_tensors
+from models.common.seeding import torch_generator
 from trainers.config import StageRun
+from trainers.data.cache import MIXTURE, write_cache_table, write_index, write_tensors
 
 EDITOR = {
     "latent_channels": 4,

@@ -1,11 +1,11 @@
 """Additions: plain things put on or around a picture, and taken off again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 
-from assets.synthesized.templates.template import Kind, Parameters, Template, one_of
+from assets.synthesized.templates.template import Kind, Parameters, Template, Wording, Wordings, one_of
 
 COLOURS = {
     "red": (220, 30, 30),
@@ -52,3 +52,63 @@ TEMPLATES = (
     Template("frame", ADD, 1, one_of(color=FRAME_COLOURS), frame),
     Template("disc", ADD, 1, one_of(color=DISC_COLOURS, position=tuple(POSITIONS)), disc, inverse=REMOVE),
 )
+
+
+WORDINGS: Mapping[str, Wordings] = {
+    "frame": Wordings(
+        en=Wording(
+            (
+                "add a {color} frame around the image",
+                "put a thick {color} border on all four sides of the photo",
+                "surround the picture with {color}",
+            ),
+            "the image inside a {color} frame",
+            "A plain {color} border of even width lies over the outer edge of the picture on every side.",
+        ),
+        zh=Wording(
+            ("给图片加一个{color}相框", "在照片四边加上粗粗的{color}边框", "用{color}把画面围起来"),
+            "带{color}相框的图",
+            "一圈宽度均匀的{color}边框盖住画面四周的边缘。",
+        ),
+    ),
+    "disc": Wordings(
+        en=Wording(
+            (
+                "add a {color} disc in the {position} of the image",
+                "draw a filled {color} circle at the {position} of the photo",
+                "place a {color} dot on the {position} part of the picture",
+            ),
+            "the image with a {color} disc at the {position}",
+            "A solid {color} circle, a third of the short side wide, sits in the {position} quarter.",
+        ),
+        zh=Wording(
+            (
+                "在图片{position}加一个{color}圆盘",
+                "在照片{position}画一个实心的{color}圆",
+                "在画面{position}放一个{color}圆点",
+            ),
+            "{position}带{color}圆盘的图",
+            "一个直径约为短边三分之一的实心{color}圆位于{position}。",
+        ),
+    ),
+    "disc:inverse": Wordings(
+        en=Wording(
+            (
+                "remove the {color} disc from the {position} of the image",
+                "erase the filled {color} circle at the {position} of the photo",
+                "take the {color} dot off the {position} part of the picture",
+            ),
+            "the image without the {color} disc at the {position}",
+            "The solid {color} circle in the {position} quarter goes, and the picture continues beneath it.",
+        ),
+        zh=Wording(
+            (
+                "去掉图片{position}的{color}圆盘",
+                "擦掉照片{position}那个实心的{color}圆",
+                "拿走画面{position}的{color}圆点",
+            ),
+            "{position}没有{color}圆盘的图",
+            "位于{position}的实心{color}圆消失，下面的画面自然延续。",
+        ),
+    ),
+}

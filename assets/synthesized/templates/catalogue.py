@@ -3,12 +3,17 @@
 from collections.abc import Mapping
 
 from assets.synthesized.templates import add, adjust, color, compose, lowlevel, text
-from assets.synthesized.templates.template import Template
+from assets.synthesized.templates.template import Template, Wordings
 
 MODULES = (lowlevel, color, adjust, text, add, compose)
 TEMPLATES: Mapping[str, Template] = {
     template.name: template for module in MODULES for template in module.TEMPLATES
 }
+WORDINGS: Mapping[str, Wordings] = {
+    name: wordings for module in MODULES for name, wordings in module.WORDINGS.items()
+}
+"""The words for every template and for every inverse, under its name."""
+
 INVERSE = ":inverse"
 
 

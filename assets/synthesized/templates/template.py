@@ -2,11 +2,36 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 Parameters = Mapping[str, str]
 """Choices from small named sets; every one of them is said in the instruction."""
+
+
+class Wording(NamedTuple):
+    """The words for one kind of edit in one language.
+
+    `{word}`, `{color}` and `{position}` stand for the parameters of the template.
+
+    Attributes:
+        commands: imperatives; the first is the canonical instruction. None occurs under two kinds of edit.
+        result: a noun phrase for the edited image.
+        detail: a sentence that says exactly what changes.
+    """
+
+    commands: tuple[str, ...]
+    result: str
+    detail: str
+
+
+class Wordings(NamedTuple):
+    """The words for one kind of edit in both languages."""
+
+    en: Wording
+    zh: Wording
+
 
 Draw = Callable[[np.random.Generator], Parameters]
 Apply = Callable[[Sequence[np.ndarray], Parameters], np.ndarray]

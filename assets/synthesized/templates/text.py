@@ -1,11 +1,11 @@
 """Text edits: words at a fixed anchor (a structured layout template of report 2.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from assets.synthesized.templates.template import Kind, Parameters, Template, one_of
-from models.lettering import paint, text_mask
+from assets.synthesized.templates.template import Kind, Parameters, Template, Wording, Wordings, one_of
+from models.common.lettering import paint, text_mask
 
 WORDS = ("SALE", "OPEN", "HELLO", "NEW")
 BAND = 0.34
@@ -38,3 +38,49 @@ TEXT = Kind("structural", "text")
 # Inverted: taking lettering off a picture is a task of its own. Its truth under the band is one of many
 # possible ones, which is what every removal asks of a model.
 TEMPLATES = (Template("text_banner", TEXT, 1, one_of(word=WORDS), text_banner, inverse=TEXT),)
+
+
+WORDINGS: Mapping[str, Wordings] = {
+    "text_banner": Wordings(
+        en=Wording(
+            (
+                'add a white banner with the word "{word}" across the middle of the image',
+                'write "{word}" in black letters on a white band over the center of the photo',
+                'put a white strip that says "{word}" in the middle of the picture',
+            ),
+            'the image with a white "{word}" banner across the middle',
+            'A white band runs from edge to edge at half height with the word "{word}" in '
+            "large black letters.",
+        ),
+        zh=Wording(
+            (
+                "在图片正中加一条写着“{word}”的白色横幅",
+                "在照片中间的白色色带上用黑字写“{word}”",
+                "在画面中央放一条“{word}”白条",
+            ),
+            "中间带有“{word}”白色横幅的图",
+            "半高处一条白色色带横贯左右，上面用大号黑字写着“{word}”。",
+        ),
+    ),
+    "text_banner:inverse": Wordings(
+        en=Wording(
+            (
+                'remove the white banner that says "{word}" from the image',
+                'erase the "{word}" strip from the middle of the photo',
+                'delete the text "{word}" together with its white band',
+            ),
+            'the image without the "{word}" banner',
+            'The white band with the word "{word}" at half height goes, and the picture '
+            "continues where it was.",
+        ),
+        zh=Wording(
+            (
+                "去掉图片上写着“{word}”的白色横幅",
+                "擦掉照片中间的“{word}”白条",
+                "把文字“{word}”连同白色色带一起删除",
+            ),
+            "没有“{word}”横幅的图",
+            "半高处写着“{word}”的白色色带消失，画面自然延续。",
+        ),
+    ),
+}

@@ -1,0 +1,120 @@
+"""The photographs that the demo corpus is cut from: those in the wheels we depend on, or a folder's."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from assets.corpora.config import DemoCorpusConfig
+from assets.corpora.probe import image_probe
+from assets.corpora.readers.folder import CorpusError, list_folder
+from assets.lake.ids import content_id, digest
+from models.common.pixels import read_header
+from models.common.progress import Progress
+
+PUBLIC_DOMAIN = "public domain"
+CC0 = "CC0-1.0"
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A readable picture: its name, its file, the content id of its bytes, its short side in pixels."""
+
+    name: str
+    path: Path
+    content: str
+    short_side: int
+    license: str
+    caption: str | None = None
+    category: str | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of its file, read anew each time: a folder may hold more than memory does."""
+        return self.path.read_bytes()
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What a folder holds: photographs, files that are no readable image, and what was left where it is."""
+
+    photographs: tuple[Photograph, ...]
+    unreadable: tuple[tuple[str, Path], ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
+# package, file, licence, what a caption says of it, category (report 2.1; null where none of the three fits)
+BUILT_IN = (
+    ("skimage", "data/astronaut.png", PUBLIC_DOMAIN, "an astronaut in an orange suit", "people"),
+    ("skimage", "data/chelsea.png", CC0, "a tabby cat", "nature"),
+    ("skimage", "data/coffee.png", CC0, "a cup of coffee on a wooden table", "nature"),
+    ("skimage", "data/hubble_deep_field.jpg", PUBLIC_DOMAIN, "distant galaxies in deep space", "nature"),
+    (
+        "skimage",
+        "data/motorcycle_left.png",
+        "Middlebury Stereo 2014",
+        "a red motorcycle in a garage",
+        "nature",
+    ),
+    ("skimage", "data/rocket.jpg", PUBLIC_DOMAIN, "a rocket on its launch pad at dusk", "nature"),
+    ("skimage", "data/retina.jpg", PUBLIC_DOMAIN, "the retina of an eye", None),
+    ("skimage", "data/ihc.png", PUBLIC_DOMAIN, "stained tissue under a microscope", None),
+    ("sklearn", "datasets/images/china.jpg", "CC-BY-2.0", "a Chinese temple among trees", "nature"),
+    ("sklearn", "datasets/images/flower.jpg", "CC-BY-2.0", "an orange dahlia in bloom", "nature"),
+)
+
+
+def built_in_photographs() -> list[Photograph]:
+    """Returns the ten colour photographs that travel in the wheels of scikit-image and scikit-learn."""
+    photographs = []
+    for package, name, license_, subject, category in BUILT_IN:
+        spec = find_spec(package)
+        assert spec is not None
+        assert spec.origin is not None
+        path = Path(spec.origin).parent / name
+        data = path.read_bytes()
+        photograph = Photograph(
+            path.name, path, content_id(data), _short_side(data), license_, subject, category
+        )
+        photographs.append(photograph)
+    return photographs
+
+
+def folder_photographs(folder: Path, config: DemoCorpusConfig, *, wanted: int, progress: Progress) -> Folder:
+    """Returns up to `wanted` photographs of a folder, and every file met on the way that is none.
+
+    Files are tried in the order of a seeded hash of their paths, so a large folder is sampled and a small one
+    is taken whole. A file is decoded first in a process of its own.
+
+    Raises:
+        CorpusError: the folder is missing, or holds no picture that can be read.
+    """
+    files, left_out = list_folder(folder)
+    photographs: list[Photograph] = []
+    unreadable: list[tuple[str, Path]] = []
+    with image_probe(seconds=config.probe.seconds, memory_mib=config.probe.memory_mib) as probe:
+        for number, file in enumerate(sorted(files, key=lambda file: digest([config.seed, file.path]))):
+            progress("looking at photographs", number, len(files))
+            if len(photographs) == wanted:
+                break
+            if file.size > config.probe.file_mib * 1024**2:
+                left_out.append((file.path, f"over the limit of {config.probe.file_mib} MiB"))
+                continue
+            path = folder / file.path
+            data = path.read_bytes()
+            if probe(data) is None:
+                photographs.append(
+                    Photograph(file.path, path, content_id(data), _short_side(data), "unknown")
+                )
+            else:
+                unreadable.append((file.path, path))
+    if not photographs:
+        raise CorpusError(
+            f"{folder} holds {len(files)} files, and none of them is a readable picture. Give a folder with "
+            "JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP files, or leave --images out for the built-in ones."
+        )
+    return Folder(tuple(photographs), tuple(sorted(unreadable)), tuple(sorted(left_out)))
+
+
+def _short_side(data: bytes) -> int:
+    header = read_header(data)
+    return min(header.width, header.height)

@@ -1,0 +1,29 @@
+"""Where the tables and models of a home lie, as paths inside the lake that more than one package uses."""
+
+DEDUPED = "verdicts/deduped.parquet"
+FILTERED = "verdicts/filtered.parquet"
+FILTERED_PAIRS = "verdicts/filtered_pairs.parquet"
+DEDUPED_PAIRS = "verdicts/deduped_pairs.parquet"
+POSTFILTERED = "verdicts/postfiltered.parquet"
+
+CLUSTERS_PATH = "dedup/clusters.parquet"
+COVERAGE_PATH = "longtail/coverage.parquet"
+TRUTH_PATH = "corpora/truth.parquet"
+
+MIXTURES = "mixtures"
+TEXT_CACHE = "cache/text"
+LATENT_CACHE = "cache/latents"
+
+COPY_DESCRIPTOR = "models/copy_descriptor"
+EVALUATOR = "models/evaluator"
+CODEC = "models/codec"
+
+
+def mixture_path(stage: str) -> str:
+    """Returns the path of a training stage's mixture."""
+    return f"{MIXTURES}/{stage}.parquet"
+
+
+def stage_folder(stage: str) -> str:
+    """Returns the folder of a training stage's checkpoints, metrics and result."""
+    return f"training/{stage}"

@@ -1,0 +1,311 @@
+"""The report of a run: one page that needs nothing else, and the same figures as JSON and CSV."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from benchmarks.parsing.reading import State
+from benchmarks.protocols.protocol import Measure
+from benchmarks.report.charts import grouped_bars, legend
+from benchmarks.report.references import Reference, References
+from benchmarks.report.samples import SampleViews
+from benchmarks.scoring.table import MEASURED
+from benchmarks.suites.suite import Suite
+
+VIEW_TITLES = {
+    "official": "Official",
+    "strict": "Strict",
+    MEASURED: "Measured",
+}
+FILES = ("report.json", "figures.csv", "tasks.csv", "scores.csv", "failures.csv")
+REPLIES = "replies.jsonl"
+"""Beside the page where a judge was asked; every reply on the page names its key there."""
+
+RAW = {
+    "text_metric": ("texts.jsonl", "text_scores.jsonl"),
+    "companions": ("companions.jsonl",),
+    "demand": ("demand.json",),
+}
+"""What else lies beside the page, by what of `Run.extra` tells of it: readings and figures of each output."""
+
+FIGURES_SHOWN = 6
+"""Of an output at once; the others are behind one more click."""
+
+FAILURES_SHOWN = 500
+"""Rows of the table of failures on the page; all of them are in failures.csv."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a report is made of.
+
+    Attributes:
+        title: of the page.
+        intro: one or two sentences under it.
+        suite: items and their problems.
+        models: in the order of the tables.
+        champion: the best of them.
+        measures: the first one is the headline.
+        scores: rows of `benchmarks.scoring.table.SCORES`.
+        figures: from `benchmarks.scoring.summary.summarise`.
+        tasks: from the same.
+        references: rows beside those of the run.
+        settings: model to what decided its outputs.
+        judge: identity of the judge, None where there is none.
+        problems: what else went wrong, one sentence each.
+        notes: what a reader has to know of the figures, one sentence each.
+        extra: values that report.json holds besides.
+    """
+
+    title: str
+    intro: str
+    suite: Suite
+    models: Sequence[str]
+    champion: str
+    measures: Sequence[Measure]
+    scores: pl.DataFrame
+    figures: pl.DataFrame
+    tasks: pl.DataFrame
+    references: References
+    settings: Mapping[str, Mapping[str, Any]]
+    judge: Mapping[str, Any] | None = None
+    problems: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def headline_view(self) -> str:
+        """The view by which models are ranked: official, or measured where no judge has a say."""
+        views = set(self.figures["view"])
+        return "official" if "official" in views else MEASURED
+
+
+def write_report(folder: Path, run: Run, samples: SampleViews) -> Path:
+    """Returns the page, index.html; beside it lie report.json and CSV files of the same figures.
+
+    The page is written while its samples are drawn, so that it takes no more memory for more of them.
+
+    Args:
+        folder: made if missing.
+        run: figures and settings.
+        samples: draws what the page shows of each sample.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = report_figures(run)
+    text = json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / "report.json").write_text(text, encoding="utf-8")
+    run.figures.write_csv(folder / "figures.csv")
+    run.tasks.write_csv(folder / "tasks.csv")
+    _flat(run.scores).write_csv(folder / "scores.csv")
+    _flat(failures(run.scores)).write_csv(folder / "failures.csv")
+    page, unfinished = folder / "index.html", folder / ".index.html.unfinished"
+    with unfinished.open("w", encoding="utf-8") as stream:
+        for chunk in _template().generate(**_context(run, samples)):
+            stream.write(chunk)
+    unfinished.replace(page)
+    return page
+
+
+def report_figures(run: Run) -> dict[str, Any]:
+    """Returns the numbers of a report for programs."""
+    protocol, beside = run.suite.protocol, _comparable(run)
+    return {
+        "suite": run.suite.name,
+        "title": run.title,
+        "lang": run.suite.lang,
+        "samples": len(run.suite.items),
+        "expected_samples": run.suite.expected,
+        "rejected_rows": run.suite.rejected,
+        "suite_complete": not run.suite.whole(),
+        "protocol": protocol.name if protocol and run.judge else None,
+        "official_prompts": protocol.official if protocol and run.judge else None,
+        "judge": dict(run.judge) if run.judge else None,
+        "models": list(run.models),
+        "files": files_beside(run),
+        "figures": run.figures.to_dicts(),
+        "tasks": run.tasks.to_dicts(),
+        "references": {
+            "source": beside.source,
+            "note": beside.note,
+            "rows": [vars(row) for row in beside.rows],
+        },
+        "failures": state_counts(run.scores),
+        "settings": {name: dict(values) for name, values in run.settings.items()},
+        "problems": [*run.suite.problems, *run.problems],
+        "notes": list(run.notes),
+        **run.extra,
+    }
+
+
+def files_beside(run: Run) -> list[str]:
+    """Returns the files beside the page that hold its figures and what each of them was made of."""
+    more = [name for told, names in RAW.items() if told in run.extra for name in names]
+    return [*FILES, *([REPLIES] if run.judge else []), *more]
+
+
+def failures(scores: pl.DataFrame) -> pl.DataFrame:
+    """Returns the rows without scores, each model, sample and reason once."""
+    failed = scores.filter(pl.col("state") != State.OK)
+    return failed.unique(["model", "sample_id", "view", "state", "note"], keep="first", maintain_order=True)
+
+
+def state_counts(scores: pl.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
+    """Returns model to view to state to how many samples are in it, by the first measure that they have."""
+    first = scores.unique(["model", "view", "sample_id", "repeat"], keep="first", maintain_order=True)
+    counted = first.group_by("model", "view", "state").len().sort("model", "view", "state")
+    nested: dict[str, dict[str, dict[str, int]]] = {}
+    for model, view, state, count in counted.iter_rows():
+        nested.setdefault(model, {}).setdefault(view, {})[state] = count
+    return nested
+
+
+def ranked(figures: pl.DataFrame, measure: Measure, view: str, models: Sequence[str]) -> list[str]:
+    """Returns the models from best to worst by one figure; those without it last, of equal ones the earlier.
+
+    Figures are compared to nine decimals: what lies below is float noise, and must not choose a champion.
+    """
+    rows = figures.filter((pl.col("measure") == measure.name) & (pl.col("view") == view))
+    values = {row["model"]: row["value"] for row in rows.iter_rows(named=True)}
+    sign = -1 if measure.higher_is_better else 1
+    missing = [model for model in models if values.get(model) is None]
+    found = [model for model in models if model not in missing]
+    return [*sorted(found, key=lambda model: round(sign * values[model], 9)), *missing]
+
+
+def equals(figures: pl.DataFrame, measure: Measure, view: str, models: Sequence[str]) -> list[list[str]]:
+    """Returns the sets of models that `ranked` cannot tell apart, since their figures are equal."""
+    rows = figures.filter((pl.col("measure") == measure.name) & (pl.col("view") == view))
+    values = {row["model"]: row["value"] for row in rows.drop_nulls("value").iter_rows(named=True)}
+    alike: dict[float, list[str]] = {}
+    for model in models:
+        if model in values:
+            alike.setdefault(round(values[model], 9), []).append(model)
+    return [models for models in alike.values() if len(models) > 1]
+
+
+def _flat(scores: pl.DataFrame) -> pl.DataFrame:
+    lists = [name for name in ("values", "replies") if name in scores.columns]
+    return scores.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join(" ") for name in lists)
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("benchmarks.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template("report.html")
+
+
+def _context(run: Run, samples: SampleViews) -> dict[str, Any]:
+    failed = failures(run.scores)
+    protocol = run.suite.protocol
+    return {
+        "run": run,
+        "files": files_beside(run),
+        "figures_shown": FIGURES_SHOWN,
+        "protocol": protocol if run.judge else None,
+        "beside": _comparable(run),
+        "measures": [measure_table(run, measure) for measure in run.measures if _has(run, measure)],
+        "categories": _categories(run),
+        "shelves": samples.shelves(),
+        "samples": samples.all(),
+        "anchors": samples.anchors(),
+        "listed_anchors": samples.listed_anchors(),
+        "failures": failed.head(FAILURES_SHOWN).to_dicts(),
+        "failure_count": failed.height,
+        "states": state_counts(run.scores),
+        "problems": [*run.suite.problems, *run.problems],
+    }
+
+
+def _has(run: Run, measure: Measure) -> bool:
+    return measure.name in set(run.figures["measure"])
+
+
+def _comparable(run: Run) -> References:
+    """Returns the rows that hold a figure that the run has as well: others are of another scale."""
+    told = {measure.name for measure in run.measures if _has(run, measure)}
+    rows = tuple(row for row in run.references.rows if told & set(row.figures))
+    return replace(run.references, rows=rows) if rows else References("", "")
+
+
+def measure_table(run: Run, measure: Measure) -> dict[str, Any]:
+    """Returns what the page shows of a measure; two readings that agree everywhere are shown as one."""
+    rows = run.figures.filter(pl.col("measure") == measure.name)
+    views, titles = list(dict.fromkeys(rows["view"])), VIEW_TITLES
+    by_model = {model: rows.filter(pl.col("model") == model) for model in run.models}
+    beside = [row for row in run.references.rows if measure.name in row.figures]
+    repeated = bool((rows["repeats"] > 1).any())
+    judged = run.judge is not None and measure.worst is not None
+    if views == ["official", "strict"] and _agree(rows, measure):
+        views, titles = ["official"], {"official": "Official and strict"}
+    return {
+        "measure": measure,
+        "views": views,
+        "titles": titles,
+        "repeated": repeated,
+        "worst_shown": judged,
+        "empty_cells": len(views) * (2 + judged + repeated) + (len(views) > 1) - 1,
+        "rows": [
+            {"model": model, "views": {row["view"]: row for row in own.iter_rows(named=True)}}
+            for model, own in by_model.items()
+        ],
+        "references": beside,
+    }
+
+
+def _agree(rows: pl.DataFrame, measure: Measure) -> bool:
+    """Returns whether both readings of a measure show the same for every model."""
+    told = {
+        view: rows.filter(pl.col("view") == view)
+        .sort("model")
+        .drop("view")
+        .with_columns(
+            pl.col("value", "low", "high", "spread", "missing_as_worst").round(measure.decimals + 1)
+        )
+        for view in ("official", "strict")
+    }
+    return told["official"].equals(told["strict"])
+
+
+def _categories(run: Run) -> dict[str, Any]:
+    """Returns the headline of each task: a table, and bars beside it."""
+    measure = run.measures[0]
+    rows = run.tasks.filter((pl.col("measure") == measure.name) & (pl.col("view") == run.headline_view))
+    table: dict[str, dict[str, Any]] = {}
+    for row in rows.iter_rows(named=True):
+        table.setdefault(row["task"], {})[row["model"]] = row
+    beside = [row for row in run.references.rows if row.tasks and measure.name in row.figures]
+    values = {
+        task: {model: row["value"] for model, row in models.items() if row["value"] is not None}
+        for task, models in sorted(table.items())
+    }
+    low, high = _axis(measure, values, beside)
+    return {
+        "measure": measure,
+        "table": dict(sorted(table.items())),
+        "references": beside,
+        "beaten": beside[0] if run.headline_view == MEASURED and beside else None,
+        "chart": grouped_bars(
+            f"{measure.title} by task, a bar for each model", values, run.models, low=low, high=high
+        ),
+        "legend": legend(run.models),
+    }
+
+
+def _axis(
+    measure: Measure, values: Mapping[str, Mapping[str, float]], beside: Iterable[Reference]
+) -> tuple[float, float]:
+    if measure.worst is not None and measure.best is not None:
+        return measure.worst, measure.best
+    found = [value for models in values.values() for value in models.values()]
+    found += [value for row in beside for value in row.tasks.values()]
+    return 0.0, max(found, default=1.0) or 1.0

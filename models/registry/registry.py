@@ -1,0 +1,196 @@
+"""Versions of the editor in MLflow's registry: self-contained, safetensors only, found by alias."""
+
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
+
+import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.uri import is_local_uri
+from PIL import Image
+
+NAME = "emberline-edit"
+CHAMPION, CHALLENGER = "champion", "challenger"
+CODE = Path(__file__).with_name("registry_model.py")
+
+PACKAGES = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "safetensors",
+    "pillow",
+    "numpy",
+    "pandas",
+    "mlflow",
+)
+"""All that a registered version needs; pinned to what is installed where it is registered."""
+
+SIGNATURE = ModelSignature(
+    inputs=Schema([ColSpec(DataType.binary, "image"), ColSpec(DataType.string, "instruction")]),
+    outputs=Schema([ColSpec(DataType.binary, "image")]),
+    params=ParamSchema(
+        [ParamSpec("num_inference_steps", DataType.integer, 8), ParamSpec("seed", DataType.long, 0)]
+    ),
+)
+
+
+def register_version(
+    folder: Path,
+    *,
+    tracking_uri: str,
+    run_id: str,
+    stage: str,
+    card: str,
+    tags: Mapping[str, str],
+) -> str:
+    """Returns the number of the version that holds this pipeline folder, registering it if none does yet.
+
+    The same stage with the same bytes is the same version, also after a run that was killed in here: the
+    version's row, tags and card are written in one transaction after its files, and files without a
+    version are removed.
+
+    Args:
+        folder: from `models.editor.saved_pipeline.save_pipeline`.
+        tracking_uri: of MLflow, for example `sqlite:////home/me/.emberline/demo/mlflow/mlflow.db`.
+        run_id: the run that trained the weights; its experiment decides where the files lie.
+        stage: pretrain, ct, sft, dpo or nft.
+        card: Markdown, shown as the version's description.
+        tags: what else the version should say of itself, such as `git_commit` and `data_digest`.
+    """
+    client = _client(tracking_uri)
+    identity = {
+        "stage": stage,
+        "pipeline_sha256": folder_sha256(folder),
+        "weights_sha256": folder_sha256(folder / "transformer"),
+    }
+    found = _registered(client, identity)
+    if found is not None:
+        return found
+    _remove_unregistered(client, run_id, identity)
+    logged = _log_files(client, folder, run_id=run_id, tags=identity)
+    created = client.create_model_version(
+        NAME,
+        source=f"models:/{logged}",
+        run_id=run_id,
+        tags={**tags, **identity},
+        description=card,
+        model_id=logged,
+    )
+    return str(created.version)
+
+
+def promote(champion: str, *, tracking_uri: str, challenger: str | None, tags: Mapping[str, str]) -> None:
+    """Points the alias `champion` at a version, and `challenger` at the runner-up or at nothing.
+
+    Args:
+        champion: number of the version with the best benchmark.
+        tracking_uri: of MLflow.
+        challenger: number of the runner-up, if there is one.
+        tags: why, written on the champion: the benchmark report and its headline figures.
+    """
+    client = _client(tracking_uri)
+    for key, value in sorted(tags.items()):
+        client.set_model_version_tag(NAME, champion, key, value)
+    client.set_registered_model_alias(NAME, CHAMPION, champion)
+    if challenger is None:
+        client.delete_registered_model_alias(NAME, CHALLENGER)
+    else:
+        client.set_registered_model_alias(NAME, CHALLENGER, challenger)
+
+
+def version_folder(number: str, *, tracking_uri: str) -> Path:
+    """Returns the diffusers folder of a version on this machine, fetched first if it lies elsewhere."""
+    _client(tracking_uri)
+    folder = Path(download_artifacts(f"models:/{NAME}/{number}"))
+    return folder / Model.load(str(folder)).flavors["python_function"]["artifacts"]["pipeline"]["path"]
+
+
+def requirements() -> list[str]:
+    """Returns the version's pip requirements, without local parts such as `+cpu`, which no index has."""
+    return [f"{package}=={version(package).split('+')[0]}" for package in PACKAGES]
+
+
+def input_example() -> pd.DataFrame:
+    """Returns one row that a version accepts: a grey ramp and an instruction."""
+    stream = io.BytesIO()
+    Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(stream, format="PNG")
+    return pd.DataFrame({"image": [stream.getvalue()], "instruction": ["Make the picture brighter."]})
+
+
+def folder_sha256(folder: Path) -> str:
+    """Returns a digest of the names and bytes of all files below a folder."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
+            total.update(f"{path.relative_to(folder).as_posix()}\x1f{content}\n".encode())
+    return total.hexdigest()
+
+
+def _log_files(client: MlflowClient, folder: Path, *, run_id: str, tags: dict[str, str]) -> str:
+    # What mlflow.pyfunc.log_model does, without its active run and experiment, which belong to the caller.
+    experiment = client.get_run(run_id).info.experiment_id
+    model_id = client.create_logged_model(experiment, name=NAME, source_run_id=run_id, tags=tags).model_id
+    with TemporaryDirectory() as scratch:
+        mlflow.pyfunc.save_model(
+            Path(scratch) / "model",
+            python_model=str(CODE),
+            artifacts={"pipeline": str(folder)},
+            signature=SIGNATURE,
+            input_example=input_example(),
+            pip_requirements=requirements(),
+            mlflow_model=Model(run_id=run_id, model_id=model_id, model_uuid=model_id),
+        )
+        client.log_model_artifacts(model_id, str(Path(scratch) / "model"))
+    client.finalize_logged_model(model_id, LoggedModelStatus.READY)
+    client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    return model_id
+
+
+def _client(tracking_uri: str) -> MlflowClient:
+    # The registry resolves `models:/m-...` by MLflow's global address, whatever the client was given.
+    mlflow.set_tracking_uri(tracking_uri)
+    client = MlflowClient()
+    try:
+        client.create_registered_model(NAME)
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise
+    return client
+
+
+def _registered(client: MlflowClient, identity: Mapping[str, str]) -> str | None:
+    conditions = [f"name = '{NAME}'", *(f"tags.{key} = '{value}'" for key, value in identity.items())]
+    found = client.search_model_versions(" and ".join(conditions))
+    return min((str(one.version) for one in found), key=int, default=None)
+
+
+def _remove_unregistered(client: MlflowClient, run_id: str, identity: Mapping[str, str]) -> None:
+    # Called where no version has this identity, so files that carry it are those of a killed run.
+    experiment = client.get_run(run_id).info.experiment_id
+    conditions = " and ".join(f"tags.{key} = '{value}'" for key, value in identity.items())
+    for left in client.search_logged_models([experiment], filter_string=conditions):
+        client.delete_logged_model(left.model_id)
+        _remove_files(left)
+
+
+def _remove_files(left: LoggedModel) -> None:
+    if is_local_uri(left.artifact_location):
+        shutil.rmtree(local_file_uri_to_path(left.artifact_location), ignore_errors=True)
