@@ -1,15 +1,22 @@
-"""What decides a benchmark run; the values stand in the profile."""
+"""What decides a benchmark run; the profile holds the values."""
 
 from pydantic import BaseModel, Field
+
+from models.common.fields import Identity, Operational
 
 
 class BenchConfig(BaseModel, frozen=True, extra="forbid"):
     """The demo suite's size and how every editor samples it."""
 
-    samples_per_kind: int = Field(gt=0, description="held-out samples of each edit kind")
-    seed: int = Field(ge=0, description="of the noise; each sample draws its own from it and its id")
-    steps: int = Field(gt=0, le=1000, description="Euler steps")
-    batch: int = Field(
-        gt=0, description="samples edited at once; changes speed, and floats in the last digit"
+    samples_per_kind: Identity[int] = Field(gt=0, description="held-out samples of each kind of edit")
+    seed: Identity[int] = Field(
+        ge=0, description="seed of the noise; each sample draws its own from it and its id"
     )
-    shown_per_kind: int = Field(gt=1, description="samples of each kind on the report page, best to worst")
+    steps: Identity[int] = Field(gt=0, le=1000, description="Euler steps")
+    batch: Operational[int] = Field(
+        gt=0,
+        description="samples edited at once; results may differ in the last digits with another number",
+    )
+    shown_per_kind: Operational[int] = Field(
+        gt=1, description="samples of each kind on the report page, from best to worst"
+    )

@@ -1,8 +1,8 @@
-"""Profiles: the only place where sizes, paths, thresholds and backends are chosen, validated whole."""
+"""Profiles: the only place where sizes, paths, thresholds and backends are set, and their validation."""
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -16,45 +16,53 @@ from assets.longtail.config import LongtailConfig
 from assets.measured.registry import IMAGE_MEASURES
 from assets.postfiltered.config import PostfilteredConfig
 from assets.synthesized.config import SynthesizedConfig
-from assets.training.config import STAGES, TrainingConfig
+from assets.training.config import TrainingConfig
 from benchmarks.config import BenchConfig
 from models.backends import BackendsConfig
-from models.editor.config import PATCH
+from models.common.fields import Identity, Operational
+from models.editor.geometry import PATCH
 from orchestration.profile_errors import ProfileError, describe
 from orchestration.profile_text import read_profile_text
 from trainers.small.config import DescriptorTrainingConfig, EvaluatorTrainingConfig
+from trainers.stages.registry import STAGE_NAMES
 
 TEXT_DIMENSION = 384
-"""Channels of a token state of all-MiniLM-L6-v2, the one text encoder that there is a backend for."""
+"""Channels of a token state of all-MiniLM-L6-v2, the only text encoder with a backend."""
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 
 MAX_BYTES = 1_000_000
-"""Larger files are refused unread: something else was named by mistake."""
+"""Larger files are refused without reading them: a profile is never this large."""
 
 
 class EngineConfig(BaseModel, frozen=True, extra="forbid"):
-    """Where the work over shards runs. It decides how fast a result comes, never the result."""
+    """Where the work on shards runs. It affects the speed, never the result."""
 
-    kind: Literal["pool"] = Field(description="pool: worker processes of this machine")
-    workers: int = Field(ge=1, le=1024, description="processes, of one thread each")
+    kind: Operational[Literal["pool"]] = Field(description="pool: worker processes on this machine")
+    workers: Operational[int] = Field(ge=1, le=1024, description="worker processes with one thread each")
 
 
 class TrackingServerConfig(BaseModel, frozen=True, extra="forbid"):
-    """MLflow: where runs and registered models go."""
+    """Where MLflow stores runs and registered models."""
 
-    uri: str | None = Field(description="MLflow tracking URI; null keeps everything in the home, in SQLite")
-    experiment: str = Field(min_length=1, description="groups the runs of the training stages")
+    uri: Operational[str | None] = Field(
+        description="MLflow tracking URI; null keeps everything in the home, in SQLite"
+    )
+    experiment: Operational[str] = Field(
+        min_length=1, description="MLflow experiment that groups the runs of the training stages"
+    )
 
 
 class Profile(BaseModel, frozen=True, extra="forbid"):
-    """Everything that is chosen about one system, stage by stage in the order of the lineage."""
+    """All settings of one system, stage by stage in the order of the lineage."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="also names the home folder")]
-    description: str
+    name: Operational[str] = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$", description="name of the profile and of its home folder"
+    )
+    description: Operational[str] = Field(description="one line that says what the profile is for")
     engine: EngineConfig
     backends: BackendsConfig
-    demo: DemoCorpusConfig | None = Field(description="the demo's own corpus; null where there is none")
+    demo: Identity[DemoCorpusConfig | None] = Field(description="the demo's corpus; null without one")
     corpora: CorporaConfig
     descriptor: DescriptorTrainingConfig
     dedup: DedupConfig
@@ -73,21 +81,21 @@ class Profile(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        missing = [stage for stage in STAGES if stage not in self.mixtures.stages]
+        missing = [stage for stage in STAGE_NAMES if stage not in self.mixtures.stages]
         if missing:
-            raise ValueError(f"mixtures.stages has no {missing[0]}. Add what this stage is given.")
+            raise ValueError(f"mixtures.stages has no {missing[0]}. Add the mixture of this stage.")
         editor = self.training.trainer.editor
-        made = self.encode.codec_channels
-        if editor.latent_channels != made:
+        channels = self.encode.codec_channels
+        if editor.latent_channels != channels:
             raise ValueError(
                 f"training.trainer.editor.latent_channels is {editor.latent_channels}, but "
-                f"encode.codec_channels is {made}. Write the same number for both."
+                f"encode.codec_channels is {channels}. Write the same number for both."
             )
         largest = 3 * self.encode.codec_patch**2
-        if made > largest:
+        if channels > largest:
             raise ValueError(
                 f"encode.codec_patch is {self.encode.codec_patch}, so a patch has {largest} values, but "
-                f"encode.codec_channels is {made}. Write a larger patch or fewer channels."
+                f"encode.codec_channels is {channels}. Write a larger patch or fewer channels."
             )
         token = PATCH * self.encode.codec_patch
         for stage, mixture in self.mixtures.stages.items():
@@ -119,27 +127,32 @@ class Profile(BaseModel, frozen=True, extra="forbid"):
 
 
 def profile_path(name: str) -> Path:
-    """Returns the file of a profile, given its path or the name of one in `profiles/`.
+    """Returns the file of a profile.
+
+    Args:
+        name: path of a YAML file, or name of a profile in `profiles/`.
 
     Raises:
-        ProfileError: there is no such file; the message lists those that there are.
+        ProfileError: the file does not exist; the message lists the profiles in `profiles/`.
     """
     for candidate in (Path(name), PROFILES / f"{name}.yaml"):
         if candidate.is_file():
             return candidate
     known = ", ".join(sorted(path.stem for path in PROFILES.glob("*.yaml")))
-    raise ProfileError(f"No profile {name}. Give the path of a YAML file, or one of {known}.")
+    raise ProfileError(f"No profile {name}. Give the path of a YAML file, or one of these names: {known}.")
 
 
 def load_profile(name: str) -> Profile:
-    """Returns the profile of a name or path.
+    """Returns the profile with a name or path.
 
     Raises:
-        ProfileError: one line for each fault, with file, line, field and mend.
+        ProfileError: the profile is invalid; one line for each error, with file, line, field and fix.
     """
     path = profile_path(name)
     if path.stat().st_size > MAX_BYTES:
-        raise ProfileError(f"{path} is larger than {MAX_BYTES:,} bytes. A profile is a short YAML file.")
+        raise ProfileError(
+            f"{path} is larger than {MAX_BYTES:,} bytes, so it is not a profile. Give a YAML file."
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -149,31 +162,38 @@ def load_profile(name: str) -> Profile:
 
 
 def parse_profile(text: str, file: str) -> Profile:
-    """Returns the profile that a YAML text says; `file` is how errors call it.
+    """Returns the profile in a YAML text.
+
+    Args:
+        text: content of the file.
+        file: name of the file in error messages.
 
     Raises:
-        ProfileError: one line for each fault, with file, line, field and mend.
+        ProfileError: the profile is invalid; one line for each error, with file, line, field and fix.
     """
-    read = read_profile_text(text, file)
+    content = read_profile_text(text, file)
     try:
-        return Profile.model_validate(read.value)
+        return Profile.model_validate(content.value)
     except ValidationError as error:
-        raise ProfileError(describe(error, read.lines, file, Profile)) from error
+        raise ProfileError(describe(error, content.lines, file, Profile)) from error
 
 
-def with_photographs(profile: Profile, folder: Path) -> Profile:
-    """Returns the profile with a folder of photographs in the place of the demo's built-in ones.
+def with_images(profile: Profile, folder: Path) -> Profile:
+    """Returns the profile with a folder of images instead of the demo's built-in photographs.
 
     Raises:
         ProfileError: the profile has no demo corpus.
     """
     if profile.demo is None:
-        raise ProfileError(f"Profile {profile.name} has no demo corpus, so --images has nothing to replace.")
+        raise ProfileError(
+            f"Profile {profile.name} has no demo corpus, which --images would replace. "
+            "List your folder under corpora.corpora instead."
+        )
     name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or "images"
     demo = profile.demo.model_copy(update={"images": folder.resolve()})
     return profile.model_copy(update={"demo": demo, "name": f"{profile.name}-{name}"})
 
 
 def default_home(profile: Profile) -> Path:
-    """Returns `./.emberline/<profile>`, where everything of the profile lies and which is safe to delete."""
+    """Returns the default home of a profile, `./.emberline/<profile>`."""
     return Path.cwd() / ".emberline" / profile.name

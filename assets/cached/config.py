@@ -1,39 +1,49 @@
-"""What a profile says about the trainer's cache: mixtures, codec, shards."""
+"""The settings of mixtures and of the cache."""
 
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-StageName = Literal["pretrain", "ct", "sft", "dpo", "nft"]
+from models.common.fields import Identity, Operational
+from trainers.stages.registry import STAGE_NAMES
+
 Lang = Literal["en", "zh"]
 
 
 class CaptionShares(BaseModel, frozen=True, extra="forbid"):
-    """How often each class of a sample's texts is drawn (report Table 1); absent ones fall to the rest."""
+    """How often each class of a sample's texts is drawn (report Table 1).
 
-    original: float = Field(ge=0)
-    structured: float = Field(ge=0)
-    instructive: float = Field(ge=0, description="detailed, concise and user-like, all alike")
+    Shares are relative. The share of a class that a sample lacks goes to the classes that it has.
+    """
+
+    original: Identity[float] = Field(ge=0, description="relative share of texts that came with the corpus")
+    structured: Identity[float] = Field(ge=0, description="relative share of structured captions")
+    instructive: Identity[float] = Field(
+        ge=0,
+        description="relative share of detailed, concise and user-like texts, in equal parts",
+    )
 
 
 class TaskShares(BaseModel, frozen=True, extra="forbid"):
     """How often each task is drawn (report 2.1: about 1:1 in all data)."""
 
-    t2i: float = Field(ge=0)
-    i2i: float = Field(ge=0)
+    t2i: Identity[float] = Field(ge=0, description="relative share of text-to-image samples")
+    i2i: Identity[float] = Field(ge=0, description="relative share of edits")
 
 
 class OriginShares(BaseModel, frozen=True, extra="forbid"):
     """How often samples of a task are drawn by where they come from (report Table 1, first two rows)."""
 
-    collected: float = Field(ge=0, description="from a corpus")
-    synthesized: float = Field(ge=0, description="from the production engine")
+    collected: Identity[float] = Field(ge=0, description="relative share of samples from a corpus")
+    synthesized: Identity[float] = Field(ge=0, description="relative share of samples from pair synthesis")
 
 
 class StageMixture(BaseModel, frozen=True, extra="forbid"):
-    """What one training stage is given, in relative shares; those of absent things fall to the rest."""
+    """The training data of one stage, in relative shares; the share of a missing class goes to the others."""
 
-    side: int = Field(gt=0, multiple_of=16, description="pixels; images are cropped to a square of this side")
+    side: Identity[int] = Field(
+        gt=0, multiple_of=16, description="pixels; images are cropped to a square of this side"
+    )
     captions: CaptionShares
     tasks: TaskShares
     origins: OriginShares
@@ -42,25 +52,41 @@ class StageMixture(BaseModel, frozen=True, extra="forbid"):
 class MixturesConfig(BaseModel, frozen=True, extra="forbid"):
     """The mixtures of all stages."""
 
-    languages: tuple[Lang, ...] = Field(min_length=1, description="of texts; the text encoder must read them")
-    long_text_words: int = Field(ge=1, description="texts of more words are batched apart, to save padding")
-    stages: dict[StageName, StageMixture]
+    languages: Identity[tuple[Lang, ...]] = Field(
+        min_length=1, description="languages of the texts; the text encoder must read them"
+    )
+    long_text_words: Identity[int] = Field(
+        ge=1, description="words; longer texts form batches of their own, which saves padding"
+    )
+    stages: Identity[dict[str, StageMixture]] = Field(description="mixture of each training stage")
 
     @model_validator(mode="after")
     def _stages_draw_something(self) -> Self:
+        unknown = sorted(set(self.stages) - set(STAGE_NAMES))
+        if unknown:
+            raise ValueError(f"stages.{unknown[0]} is not a stage. The stages are {', '.join(STAGE_NAMES)}.")
         for name, stage in self.stages.items():
             for part in (stage.captions, stage.tasks, stage.origins):
                 if not any(part.model_dump().values()):
-                    raise ValueError(f"stages.{name}: all shares of {type(part).__name__} are 0; raise one.")
+                    raise ValueError(
+                        f"stages.{name}: all shares of {type(part).__name__} are 0. Raise at least one."
+                    )
         return self
 
 
 class EncodeConfig(BaseModel, frozen=True, extra="forbid"):
     """How mixtures become tensors."""
 
-    codec_patch: int = Field(gt=0, description="pixels of a patch's side")
-    codec_channels: int = Field(gt=0, description="principal components that a patch keeps")
-    codec_images: int = Field(gt=0, description="training images that the codec is fitted on, at most")
-    texts_per_shard: int = Field(gt=0)
-    latents_per_shard: int = Field(gt=0)
-    seed: int = Field(ge=0)
+    codec_patch: Identity[int] = Field(gt=0, description="pixels; side of the square patch of one latent")
+    codec_channels: Identity[int] = Field(
+        gt=0, description="principal components that the codec keeps of a patch"
+    )
+    codec_images: Identity[int] = Field(
+        gt=0, description="training images that the codec is fitted on, at most"
+    )
+    # A tensor that the cache has stays where it is, so a change of these sizes alters no stored file.
+    texts_per_shard: Operational[int] = Field(gt=0, description="texts in a new shard of the cache, at most")
+    latents_per_shard: Operational[int] = Field(
+        gt=0, description="latents in a new shard of the cache, at most"
+    )
+    seed: Identity[int] = Field(ge=0, description="seed of the draw of images that the codec is fitted on")

@@ -4,8 +4,12 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from models.common.fields import Identity
+
 
 class CaptionedConfig(BaseModel, frozen=True, extra="forbid"):
     """Which captioner describes the kept images."""
 
-    captioner: Literal["embedded"] = Field(description="embedded: colours, exposure, layout and OCR text")
+    captioner: Identity[Literal["embedded"]] = Field(
+        description="embedded: describes colours, exposure, layout and OCR text"
+    )

@@ -1,39 +1,56 @@
-"""What a profile says about raw material: which corpora there are, and how the demo's own is made."""
+"""What a profile says about raw material: which corpora exist, and how the demo makes its own."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from models.common.fields import Identity, Limit, Operational
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
 class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
-    """One corpus: where its files are and under what licence they came."""
+    """One corpus: where its files are and what licence they have."""
 
-    name: Name
-    path: str = Field(min_length=1, description="folder: inside the lake, absolute, or s3://bucket/prefix")
-    reader: Literal["folder"] = Field(
-        description="folder: image files, and metadata.jsonl where there is one"
+    name: Identity[Name] = Field(description="name of the corpus in tables and ingest batches")
+    path: Identity[str] = Field(
+        min_length=1, description="folder: relative to the lake, absolute, or s3://bucket/prefix"
     )
-    license: str = Field(min_length=1, description="of files that metadata.jsonl gives none")
+    reader: Identity[Literal["folder"]] = Field(
+        description="folder: reads image files, and metadata.jsonl if it exists"
+    )
+    license: Identity[str] = Field(
+        min_length=1, description="licence of files for which metadata.jsonl gives none"
+    )
 
 
 class ProbeConfig(BaseModel, frozen=True, extra="forbid"):
-    """Limits of the process in which each file is decoded for the first time."""
+    """Limits of the sandboxed process that decodes each file for the first time.
 
-    seconds: int = Field(ge=1, le=600, description="wall-clock time for one image")
-    memory_mib: int = Field(ge=512, le=2047, description="address space of the process")
-    file_mib: int = Field(ge=1, le=1024, description="larger files are refused unread")
+    They are operational: a file that a limit stopped is tried again when the limit rises.
+    """
+
+    seconds: Limit[int] = Field(ge=1, le=600, description="seconds of wall-clock time for one image")
+    memory_mib: Limit[int] = Field(ge=512, le=2047, description="MiB; address space of the process")
+    file_mib: Limit[int] = Field(ge=1, le=1024, description="MiB; larger files are not read")
 
 
 class CorporaConfig(BaseModel, frozen=True, extra="forbid"):
     """The profile's corpora and how they are cut into ingest batches."""
 
-    corpora: tuple[CorpusConfig, ...] = Field(min_length=1)
-    files_per_batch: int = Field(ge=1, le=2_000_000)
-    shard_mib: int = Field(ge=1, le=1024, description="an image shard is closed when it reaches this size")
-    heldout_share: float = Field(gt=0, lt=1, description="of groups whose metadata names no split")
+    corpora: Identity[tuple[CorpusConfig, ...]] = Field(min_length=1, description="corpora to ingest")
+    # Batches are frozen when they are first listed, so a change only cuts the files of new batches.
+    files_per_batch: Operational[int] = Field(
+        ge=1, le=2_000_000, description="files in a new ingest batch, at most"
+    )
+    # Identity, because another size renames and rewrites every image shard.
+    shard_mib: Identity[int] = Field(
+        ge=1, le=1024, description="MiB; an image shard is closed when it reaches this size"
+    )
+    heldout_share: Identity[float] = Field(
+        gt=0, lt=1, description="share, 0 to 1, of groups that are held out where the metadata names no split"
+    )
     probe: ProbeConfig
 
     @model_validator(mode="after")
@@ -46,21 +63,32 @@ class CorporaConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class DemoCorpusConfig(BaseModel, frozen=True, extra="forbid"):
-    """The demo's corpus: how many pictures, how large, and how many of each defect are planted in it."""
+    """The demo's corpus: how many images, how large, and how many of each defect are planted in it."""
 
-    corpus: Name
-    images: Path | None = Field(description="folder of photographs; null for the built-in ones")
-    seed: int = Field(ge=0)
-    train_images: int = Field(ge=4, le=100_000)
-    heldout_images: int = Field(ge=2, le=100_000)
-    crop_side_min: int = Field(ge=32, le=4096, description="pixels; short regions give smaller crops")
-    crop_side_max: int = Field(ge=32, le=4096)
-    photograph_side: int = Field(
-        ge=256, le=8192, description="photographs are shrunk to this before cropping"
+    corpus: Identity[Name] = Field(description="name of the corpus, which corpora.corpora must list")
+    # Operational, because `listing` below stands for the content of the folder.
+    images: Operational[Path | None] = Field(
+        description="folder of photographs; null takes the built-in photographs"
     )
-    oblong_share: float = Field(ge=0, le=1, description="of crops that are 4:3 or 3:4 instead of square")
-    max_overlap: float = Field(ge=0, lt=1, description="intersection over union of two crops of a region")
-    planted_per_defect: int = Field(ge=1, le=1000)
+    seed: Identity[int] = Field(ge=0, description="seed of splits, crops and defects")
+    train_images: Identity[int] = Field(ge=4, le=100_000, description="images without defects for training")
+    heldout_images: Identity[int] = Field(ge=2, le=100_000, description="held-out images without defects")
+    crop_side_min: Identity[int] = Field(
+        ge=32, le=4096, description="pixels; least side of a crop, less where a photograph is smaller"
+    )
+    crop_side_max: Identity[int] = Field(ge=32, le=4096, description="pixels; largest side of a crop")
+    photograph_side: Identity[int] = Field(
+        ge=256, le=8192, description="pixels; photographs are shrunk to this long side before cropping"
+    )
+    oblong_share: Identity[float] = Field(
+        ge=0, le=1, description="share, 0 to 1, of crops that are 4:3 or 3:4 instead of square"
+    )
+    max_overlap: Identity[float] = Field(
+        ge=0, lt=1, description="intersection over union, 0 to 1, of two crops of one region, at most"
+    )
+    planted_per_defect: Identity[int] = Field(
+        ge=1, le=1000, description="images of each defect, over both splits"
+    )
     probe: ProbeConfig
 
     @model_validator(mode="after")
@@ -74,6 +102,8 @@ class DemoCorpusConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class ListedDemoCorpusConfig(DemoCorpusConfig, frozen=True, extra="forbid"):
-    """The same with what lies in `images`, so that the corpus is made anew when photographs come or go."""
+    """The same with a digest of the folder `images`, so that new or removed photographs rerun the step."""
 
-    listing: str | None = Field(description="digest of names, sizes and times; null without a folder")
+    listing: Identity[str | None] = Field(
+        description="digest of names, sizes and times of the files in `images`; null without a folder"
+    )

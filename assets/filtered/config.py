@@ -4,29 +4,34 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from models.common.fields import Identity
+
 Group = Literal["corpus", "category"]
 
 
 class Rule(BaseModel, frozen=True, extra="forbid"):
     """One rule over one measured column.
 
-    An image without a value is kept: it was not measured. One whose value is not a number is dropped.
+    An image without a value was not measured and is kept. An image whose value is not a number is dropped.
     """
 
-    measure: str = Field(
+    measure: Identity[str] = Field(
         pattern=r"^\w+\.\w+$", description="a measured column, such as photometric.sharpness"
     )
-    keep: Literal["above", "below", "between", "equals"] = Field(
-        description="above and below keep the threshold itself"
+    keep: Identity[Literal["above", "below", "between", "equals"]] = Field(
+        description="which values are kept; above, below and between keep the threshold itself"
     )
-    value: float | tuple[float, float] | None = Field(
-        default=None, description="the threshold; two of them for between; true is 1 and false 0"
+    value: Identity[float | tuple[float, float] | None] = Field(
+        default=None,
+        description="threshold in the unit of the measure; two for between; true is 1 and false is 0",
     )
-    quantile: float | None = Field(
-        default=None, gt=0, lt=1, description="the threshold as a quantile of the images that it judges"
+    quantile: Identity[float | None] = Field(
+        default=None, gt=0, lt=1, description="threshold as a quantile, 0 to 1, of the images that it judges"
     )
-    per: tuple[Group, ...] = Field(default=(), description="groups that each have a quantile of their own")
-    unless_category: tuple[str, ...] = Field(
+    per: Identity[tuple[Group, ...]] = Field(
+        default=(), description="columns whose groups each have a quantile of their own"
+    )
+    unless_category: Identity[tuple[str, ...]] = Field(
         default=(), description="categories or subcategories whose edits do on purpose what the rule forbids"
     )
 
@@ -46,4 +51,4 @@ class Rule(BaseModel, frozen=True, extra="forbid"):
 class FilteredConfig(BaseModel, frozen=True, extra="forbid"):
     """All rules by name; the first that an image fails decides."""
 
-    rules: dict[str, Rule] = Field(min_length=1)
+    rules: Identity[dict[str, Rule]] = Field(min_length=1, description="rules by name, in order of decision")

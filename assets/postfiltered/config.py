@@ -2,11 +2,15 @@
 
 from pydantic import BaseModel, Field
 
+from models.common.fields import Identity
+
 
 class PostfilteredConfig(BaseModel, frozen=True, extra="forbid"):
-    """The screening of samples by alignment. Quality of a target is judged by the rules of `filtered`."""
+    """The screening of samples by alignment. The rules of `filtered` judge the quality of a target."""
 
-    min_alignment: float = Field(ge=0, le=1, description="evaluator score below which an edit is dropped")
-    alignment_exempt: tuple[str, ...] = Field(
+    min_alignment: Identity[float] = Field(
+        ge=0, le=1, description="evaluator score, 0 to 1, below which an edit is dropped"
+    )
+    alignment_exempt: Identity[tuple[str, ...]] = Field(
         description="categories, subcategories or templates that the evaluator does not judge"
     )

@@ -3,17 +3,23 @@
 from pydantic import BaseModel, Field, field_validator
 
 from assets.synthesized.templates.catalogue import TEMPLATES
+from models.common.fields import Identity
 
 
 class SynthesizedConfig(BaseModel, frozen=True, extra="forbid"):
     """Pairs that the model-free templates make of kept images."""
 
-    seed: int = Field(ge=0)
-    templates: tuple[str, ...] = Field(min_length=1, description="names from the catalogue")
-    train_pairs: int = Field(ge=0, description="forward pairs; inversions come on top")
-    heldout_pairs: int = Field(ge=0)
-    long_side: int = Field(ge=64, le=4096, description="pixels; larger sources are stored again, shrunk")
-    pairs_per_shard: int = Field(ge=1, le=100_000)
+    seed: Identity[int] = Field(ge=0, description="seed of sources, templates and their parameters")
+    templates: Identity[tuple[str, ...]] = Field(min_length=1, description="names from the catalogue")
+    train_pairs: Identity[int] = Field(ge=0, description="forward pairs for training; inversions are extra")
+    heldout_pairs: Identity[int] = Field(
+        ge=0, description="forward pairs of held-out images; inversions are extra"
+    )
+    long_side: Identity[int] = Field(
+        ge=64, le=4096, description="pixels; larger sources are shrunk to this and stored again"
+    )
+    # Identity, because another number renames and rewrites every shard of targets.
+    pairs_per_shard: Identity[int] = Field(ge=1, le=100_000, description="pairs in an image shard, at most")
 
     @field_validator("templates")
     @classmethod

@@ -21,7 +21,7 @@ SETTINGS: dict[str, Any] = {
 }
 STAGE = {
     "steps": 6,
-    "batch_size": 8,
+    "batch_size": 16,  # over two ranks
     "warmup_steps": 0,
     "checkpoint_every": 2,
     "validate_every": 3,
