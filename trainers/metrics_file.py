@@ -1,30 +1,30 @@
-"""metrics.jsonl: one line a step, readable while the run goes on, no gap or repeat after a resume."""
+"""metrics.jsonl: one line per step, readable during the run, without gaps or repeats after a resume."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from trainers.data.cache import write_bytes_atomically
+from models.common.files import write_atomically
 
 
 class MetricsFile:
     """The figures of a run by step. Step 0 is the state before training."""
 
     def __init__(self, path: Path, resumed_at: int | None) -> None:
-        """Opens the file, without the lines of steps that will be taken again.
+        """Opens the file and removes the lines of steps that will be taken again.
 
         Args:
-            path: of the file.
-            resumed_at: the step that the run stands at; None at a new run, which forgets all lines.
+            path: path of the file.
+            resumed_at: step at which the run resumes; None for a new run, which removes all lines.
         """
         kept = (
             [] if resumed_at is None else [line for line in read_metrics(path) if line["step"] <= resumed_at]
         )
-        write_bytes_atomically(path, "".join(f"{json.dumps(line)}\n" for line in kept).encode())
+        write_atomically(path, "".join(f"{json.dumps(line)}\n" for line in kept).encode())
         self._stream = path.open("a", buffering=1)
 
     def append(self, step: int, figures: dict[str, float]) -> None:
-        """Adds the figures of one step, in one write."""
+        """Appends the figures of one step in one write."""
         self._stream.write(f"{json.dumps({'step': step, **figures})}\n")
 
     def close(self) -> None:
@@ -33,7 +33,7 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Returns the lines of a metrics file; one that a killed run left half written is not among them."""
+    """Returns the lines of a metrics file, without a last line that a killed run wrote only in part."""
     lines = []
     for text in path.read_text().splitlines() if path.exists() else []:
         try:

@@ -1,4 +1,4 @@
-"""Where a run's figures go, all from rank 0: metrics.jsonl, MLflow, and Dagster through Pipes."""
+"""Writes the figures of a run from rank 0: to metrics.jsonl, to MLflow, and to Dagster through Pipes."""
 
 import logging
 import os
@@ -23,9 +23,10 @@ logger = logging.getLogger("emberline.train")
 
 
 class Tracker:
-    """Receives figures step by step and passes them on; nothing in it waits for a server.
+    """Receives the figures of each step and passes them on, without waiting for a server.
 
-    As a context manager it ends the MLflow run: finished with a result, killed when interrupted, else failed.
+    As a context manager it ends the MLflow run with the status FINISHED, KILLED (interrupted, to be resumed)
+    or FAILED.
     """
 
     def __init__(self, run: StageRun, *, resumed_at: int | None, digests: dict[str, str]) -> None:
@@ -48,7 +49,7 @@ class Tracker:
         self._stack.close()
 
     def log(self, step: int, figures: dict[str, float]) -> None:
-        """Takes the figures of a step."""
+        """Passes on the figures of a step."""
         self._file.append(step, figures)
         self._latest |= figures
         if self._mlflow is not None:
@@ -59,7 +60,7 @@ class Tracker:
             self._report(step)
 
     def mlflow_run_id(self) -> str | None:
-        """Returns the id of the MLflow run, waiting for the server to give it; None where there is none."""
+        """Returns the id of the MLflow run, after waiting for the server; None if the run is not tracked."""
         return self._mlflow.wait_for_id() if self._mlflow is not None else None
 
     def finished(self) -> None:
@@ -88,7 +89,10 @@ class Tracker:
 
 
 class MlflowRun:
-    """One MLflow run a stage run, found again at a resume. A thread of its own talks to the server."""
+    """The MLflow run of a stage run; a resumed run continues it.
+
+    A separate thread calls the server, because MLflow's client retries for a long time if the server is lost.
+    """
 
     def __init__(self, run: StageRun, *, digests: dict[str, str]) -> None:
         assert run.tracking is not None
@@ -97,34 +101,35 @@ class MlflowRun:
         self._queue: queue.Queue[tuple[int, int, dict[str, float]] | str] = queue.Queue()
         self._opened = threading.Event()
         self._run_id: str | None = None
-        self._thread = threading.Thread(target=self._serve, name="mlflow", daemon=True)
+        self._thread = threading.Thread(target=self._send_or_log, name="mlflow", daemon=True)
         self._thread.start()
 
     def wait_for_id(self) -> str | None:
-        """Returns the id of the MLflow run; None where the server has failed."""
+        """Returns the id of the MLflow run; None if the server has failed."""
         self._opened.wait()
         return self._run_id
 
     def log(self, step: int, figures: dict[str, float]) -> None:
-        """Leaves the figures of a step to the thread."""
+        """Queues the figures of a step for the thread."""
         self._queue.put((step, int(time.time() * 1000), figures))
 
     def close(self, status: str) -> None:
-        """Waits until everything has arrived, and sets the run's status."""
+        """Waits until all figures are sent, and sets the status of the run."""
         self._queue.put(status)
         self._thread.join()
 
-    def _serve(self) -> None:
+    def _send_or_log(self) -> None:
         try:
-            self._talk()
-        except Exception:  # tracking must not end a training of days; the figures are in metrics.jsonl
+            self._send()
+        except Exception:  # must not end the training run
             logger.exception(
-                "MLflow at %s failed; the run goes on in metrics.jsonl alone", self._tracking.uri
+                "MLflow at %s failed. The run continues without it; all figures are in metrics.jsonl.",
+                self._tracking.uri,
             )
         finally:
             self._opened.set()
 
-    def _talk(self) -> None:
+    def _send(self) -> None:
         from mlflow.entities import Metric
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
         from mlflow.tracking import MlflowClient
@@ -155,7 +160,7 @@ class MlflowRun:
         client.set_terminated(run_id, status)
 
     def _drain(self) -> tuple[list[tuple[int, int, dict[str, float]]], str | None]:
-        """Returns what has come in FLUSH_SECONDS, and the final status once it is there."""
+        """Returns the entries of the next FLUSH_SECONDS, and the final status if it has arrived."""
         entries, end = [], time.monotonic() + FLUSH_SECONDS
         while (left := end - time.monotonic()) > 0:
             try:
@@ -168,7 +173,7 @@ class MlflowRun:
         return entries, None
 
     def _resume(self, client: Any) -> tuple[str, int]:
-        """Returns the id of the run and the last step that the server has."""
+        """Returns the id of the run and the last step that the server knows."""
         run_id = self._id_path.read_text()
         client.update_run(run_id, status="RUNNING")
         history = client.get_metric_history(run_id, "validation_loss") + client.get_metric_history(
@@ -177,7 +182,7 @@ class MlflowRun:
         return run_id, max((metric.step for metric in history), default=-1)
 
     def _create(self, client: Any) -> tuple[str, int]:
-        """Returns the id of a new run, and -1."""
+        """Returns the id of a new run and -1, since the server knows no step."""
         from mlflow.entities import Param
 
         from models.registry.experiments import experiment_id
@@ -208,12 +213,12 @@ def flat_parameters(run: StageRun) -> dict[str, str]:
 
 
 def dataset_inputs(run: StageRun, digests: dict[str, str]) -> list[Any]:
-    """Returns what the run reads as MLflow dataset inputs: a place and a digest each."""
+    """Returns the inputs of the run as MLflow dataset inputs, each with its path and digest."""
     import json
 
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    places: dict[str, Path | None] = {
+    paths: dict[str, Path | None] = {
         "mixture": run.mixture,
         "text_cache": run.text_cache,
         "latent_cache": run.latent_cache,
@@ -225,10 +230,10 @@ def dataset_inputs(run: StageRun, digests: dict[str, str]) -> list[Any]:
                 name=name,
                 digest=digests[name][:32],
                 source_type="local",
-                source=json.dumps({"uri": str(place)}),
+                source=json.dumps({"uri": str(path)}),
             ),
             tags=[InputTag("mlflow.data.context", "training")],
         )
-        for name, place in places.items()
-        if place is not None
+        for name, path in paths.items()
+        if path is not None
     ]

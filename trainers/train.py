@@ -1,6 +1,6 @@
 """One rank of a training run: `torchrun --nproc-per-node=2 -m trainers.train --run run.json`.
 
-Exit code 75 says that the run was told to stop, has saved a checkpoint, and resumes when it is started again.
+Exit code 75 means that the run was stopped by a signal and has saved a checkpoint. Started again, it resumes.
 """
 
 import argparse
@@ -15,9 +15,10 @@ from torch.distributed.elastic.multiprocessing.errors import record
 
 from models.common.processes import die_with_parent
 from trainers.config import StageRun
+from trainers.identity import RESULT, Layout, claim, input_digests, locked
 from trainers.launch.local import INTERRUPTED
-from trainers.loop import Training, prepare, result_editor, train
-from trainers.outputs import RESULT, forget_other_run, input_digests, locked, publish, summarize
+from trainers.loop import TrainState, prepare, result_editor, train
+from trainers.outputs import publish, summarize
 from trainers.stages.stage import open_context
 from trainers.strategies.deepspeed import barrier, join_process_group, leave_process_group
 from trainers.tracking import Tracker
@@ -25,11 +26,11 @@ from trainers.tracking import Tracker
 
 @record
 def main() -> None:
-    """Runs one rank; ends the process with code 75 where it was told to stop."""
+    """Runs one rank. If a signal stops the run, the process exits with code 75."""
     parser = argparse.ArgumentParser(description="Train one stage on the ranks that torchrun started.")
-    parser.add_argument("--run", type=Path, required=True, help="JSON file of trainers.config.StageRun")
+    parser.add_argument("--run", type=Path, required=True, help="JSON file of a trainers.config.StageRun")
     run = StageRun.model_validate_json(parser.parse_args().run.read_text())
-    # A SIGKILL of torchrun's process group doesn't reach its ranks: each has a session of its own.
+    # A SIGKILL to torchrun's process group doesn't reach the ranks, since each has a session of its own.
     die_with_parent(signal.SIGKILL)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -44,7 +45,7 @@ def main() -> None:
 
 
 def stop_on_signals() -> Callable[[], bool]:
-    """Returns whether SIGTERM or SIGINT has come, when asked; from now on they end nothing by themselves."""
+    """Returns a function that says whether SIGTERM or SIGINT has arrived. They no longer end the process."""
     received: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: received.append(number))
@@ -52,33 +53,34 @@ def stop_on_signals() -> Callable[[], bool]:
 
 
 def run_stage(run: StageRun, rank: int, world_size: int, stop_requested: Callable[[], bool]) -> bool:
-    """Returns whether the stage is finished, after training on this rank what was left of it.
+    """Trains what is left of a stage on this rank; returns whether the stage is finished.
 
     Args:
         run: the same on every rank.
-        rank: of this process in the process group.
-        world_size: how many ranks there are.
-        stop_requested: asked after every step; the run then saves a checkpoint and returns False.
+        rank: rank of this process.
+        world_size: number of ranks.
+        stop_requested: called after every step. If it returns True, the run saves a checkpoint and returns
+            False.
     """
     with locked(run.output) if rank == 0 else nullcontext():
         if rank == 0:
-            forget_other_run(run, world_size)
+            claim(run, Layout(world_size, run.config.zero_stage))
         barrier()
         if (run.output / RESULT).exists():
             return True
         training = prepare(open_context(run, rank, world_size))
-        return _tracked(training, stop_requested) if rank == 0 else _train(training, stop_requested)
+        return _train_tracked(training, stop_requested) if rank == 0 else _train(training, stop_requested)
 
 
-def _tracked(training: Training, stop_requested: Callable[[], bool]) -> bool:
+def _train_tracked(training: TrainState, stop_requested: Callable[[], bool]) -> bool:
     run = training.context.run
-    step = training.position.step
+    step = training.progress.step
     with Tracker(run, resumed_at=step or None, digests=input_digests(run)) as tracker:
         training.tracker = tracker
         return _train(training, stop_requested)
 
 
-def _train(training: Training, stop_requested: Callable[[], bool]) -> bool:
+def _train(training: TrainState, stop_requested: Callable[[], bool]) -> bool:
     context = training.context
     finished = train(training, stop_requested)
     if finished:
@@ -87,7 +89,7 @@ def _train(training: Training, stop_requested: Callable[[], bool]) -> bool:
             result = summarize(
                 context.run,
                 world_size=context.world_size,
-                seconds=training.position.seconds,
+                seconds=training.progress.seconds,
                 mlflow_run_id=training.tracker.mlflow_run_id(),
             )
             publish(context.run, editor, training.stage.first_seen(), result)

@@ -1,4 +1,4 @@
-"""The validation loss and the error of finished edits on held-out rows, always with the same noise."""
+"""The validation loss, and the error of sampled edits, on held-out rows with fixed noise."""
 
 import polars as pl
 import torch
@@ -6,24 +6,25 @@ import torch
 from models.editor.sampling import initial_noise
 from trainers.data.sampler import EmptyMixtureError, chunks_by_bucket, spread_rows
 from trainers.losses import squared_error
-from trainers.stages.stage import Context, edit_rows, flow_matching_error, sample_batch
+from trainers.stages.stage import StageContext, edit_rows, flow_matching_error, sample_batch
 from trainers.strategies.deepspeed import sum_over_ranks
 
 BATCH = 32
 
 
 class Validation:
-    """Held-out rows, chosen once; each keeps its noise and noise level, so only the model changes figures."""
+    """Validates on fixed held-out rows with fixed noise levels, so that only the model changes figures."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: StageContext) -> None:
         config = context.run.config
         self._context, self._config = context, config
         heldout = context.mixture.filter(pl.col("split") == "heldout")
         if heldout.is_empty():
             raise EmptyMixtureError(
-                f"{context.run.mixture} has no held-out row. Validation needs some; look at the split."
+                f"{context.run.mixture} has no held-out row. Validation needs some; check the split."
             )
         rows = spread_rows(heldout, config.validation_samples, seed=config.seed, purpose="validation")
+        # Midpoints of equal intervals: every validation covers all noise levels evenly.
         sigma = (torch.arange(len(rows)) + 0.5) / len(rows)
         self._rows = self._share(rows.with_columns(sigma=pl.Series(sigma.numpy())))
         edits = edit_rows(context.mixture, "heldout")
@@ -33,7 +34,7 @@ class Validation:
 
     @torch.no_grad()
     def measure(self, model: torch.nn.Module) -> dict[str, float]:
-        """Returns `validation_loss` and, with edits, their latent error beside that of copying the source."""
+        """Returns `validation_loss` and, with edits, their latent error and that of the copy baseline."""
         loss, count = 0.0, 0
         for rows in chunks_by_bucket(self._rows, BATCH):
             loss += float(self._errors(model, rows).sum())

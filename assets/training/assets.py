@@ -1,46 +1,52 @@
-"""The five training stages (report 3.3 to 3.6), each from the checkpoint of the one before."""
+"""The training stages (report 3.3 to 3.6). Each starts from the result of the one before."""
 
 from pathlib import Path
 
 import dagster as dg
 
-from assets.cached.config import MixturesConfig, StageName
+from assets.cached.config import StageMixture
 from assets.lake.lake import Lake
-from assets.lake.materialize import materialize
-from assets.lake.steps import StepOutput, git_commit
-from assets.training.config import STAGES, Tracking, TrainerConfig
+from assets.lake.materialize import materialize, reads
+from assets.lake.paths import CODEC, EVALUATOR, LATENT_CACHE, TEXT_CACHE, mixture_path
+from assets.lake.steps import StepOutput, git_commit, handed_on
+from assets.training.config import Tracking, TrainerConfig
 from assets.training.register import register_stage
-from assets.training.stage import stage_run, train_stage
+from assets.training.stage import claim_stage, stage_run, train_stage
 from models.backends import BackendsConfig
 from models.common.progress import Progress
+from trainers.data.cache import MADE_WITH
+from trainers.stages.registry import STAGES, StageSpec, previous_stage
 
-DESCRIPTIONS = {
-    "pretrain": "Pre-training (report 3.3): text to image and edits mixed, from high noise to all noise.",
-    "ct": "Continued pre-training (report 3.4): clusters of the data drawn uniformly, denser captions.",
-    "sft": "Supervised fine-tuning (report 3.5): strict balance; the result is an average of the weights.",
-    "dpo": "Direct preference optimization (report 3.6.1) with positive sample reinforcement, on pairs that "
-    "the SFT model sampled and the evaluator and the known truth ranked.",
-    "nft": "DiffusionNFT (report 3.6.2), online; reward = evaluator blended with the known truth.",
-}
+RESOURCES = {"lake", "progress", "launcher", "tracking", "trainer", "backends"}
 
-RESOURCES = {"lake", "progress", "launcher", "tracking", "trainer", "mixtures", "backends"}
+FRESH_TAG = "emberline/fresh"
+"""Run tag of `--fresh`: a stage whose identity changed archives its old run and starts a new one."""
 
 
-def training_stage(stage: StageName) -> dg.AssetsDefinition:
-    """Returns the asset of a stage: trains on the profile's ranks through Pipes, registers what came out."""
-    before = STAGES[: STAGES.index(stage)][-1:]
+def training_stage(spec: StageSpec) -> dg.AssetsDefinition:
+    """Returns the asset of a stage. It trains the stage on the profile's ranks and registers the result."""
+    stage, before = spec.name, previous_stage(spec.name)
+    reader = next((other.name for other in STAGES if previous_stage(other.name) == stage), "bench_report")
+    cache = reads(
+        "training_cache",
+        mixture_path(stage),
+        f"{CODEC}/*",
+        f"{TEXT_CACHE}/{MADE_WITH}",
+        f"{LATENT_CACHE}/{MADE_WITH}",
+        *([f"{EVALUATOR}/*"] if spec.rewarded else []),
+    )
 
     @dg.asset(
         name=stage,
         group_name="training",
         kinds={"pytorch", "deepspeed", "mlflow"},
         owners=["team:models"],
-        code_version="1",
+        code_version=spec.version,
         pool="trainer",
-        description=f"{DESCRIPTIONS[stage]} Writes `training/{stage}` and a version of `emberline-edit`; "
-        "read by the next stage and `bench_report`.",
-        deps=["train_cache", "evaluator", *before],
-        required_resource_keys=RESOURCES | {stage},
+        description=f"{spec.description} Writes `training/{stage}` and a version of `emberline-edit`. "
+        f"Read by `{reader}`.",
+        deps=[cache, *([reads(before, "training/*")] if before else [])],
+        required_resource_keys=RESOURCES | {stage, f"{stage}_mixture"},
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         resources = context.resources.original_resource_dict
@@ -48,30 +54,30 @@ def training_stage(stage: StageName) -> dg.AssetsDefinition:
         progress: Progress = resources["progress"]
         tracking: Tracking = resources["tracking"]
         trainer: TrainerConfig = resources["trainer"]
-        mixtures: MixturesConfig = resources["mixtures"]
+        mixture: StageMixture = resources[f"{stage}_mixture"]
         backends: BackendsConfig = resources["backends"]
         tags = {"dagster.run_id": context.run_id, "git.commit": git_commit() or "unknown"}
+        run = stage_run(lake, resources[stage], trainer, tracking=tracking, tags=tags)
 
         def launch(run_file: Path, ranks: int) -> None:
             resources["launcher"](context, run_file, ranks)
 
         def build() -> StepOutput:
-            run = stage_run(lake, resources[stage], trainer, tracking=tracking, tags=tags)
             output = train_stage(run, trainer.ranks, launch, progress)
             progress(f"registering {stage}", 0, 1)
             version = register_stage(
-                lake,
-                run,
-                output.facts,
-                text_encoder=backends.text_encoder,
-                side=mixtures.stages[stage].side,
-                tags=tags,
+                lake, run, output.facts, text_encoder=backends.text_encoder, side=mixture.side, tags=tags
             )
-            return StepOutput(output.files, output.rows, {**output.facts, "version": version})
+            # Handing on the weights of all stages so far lets the benchmark depend on the last stage only.
+            earlier = handed_on(lake, before, "training/*") if before else []
+            return StepOutput((*output.files, *earlier), output.rows, {**output.facts, "version": version})
 
-        return materialize(context, lake, build)
+        def check() -> None:
+            claim_stage(run, trainer.ranks, fresh=context.run.tags.get(FRESH_TAG) == "true")
+
+        return materialize(context, lake, build, before=check)
 
     return asset
 
 
-stages = [training_stage(stage) for stage in STAGES]
+stages = [training_stage(spec) for spec in STAGES]

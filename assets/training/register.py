@@ -1,4 +1,4 @@
-"""A trained stage as a version in the model registry: self-contained, with a card of where it came from."""
+"""Registers a trained stage as a self-contained version in the model registry, with a model card."""
 
 import shutil
 from collections.abc import Mapping
@@ -7,13 +7,27 @@ from typing import Any
 
 import polars as pl
 
-from assets.cached.mixture import SAMPLE_FOLDER
+from assets.lake.kept import read_kept_samples
 from assets.lake.lake import Lake
 from assets.lake.paths import CODEC, mixture_path
-from assets.lake.schemas import SAMPLES
 from assets.lake.steps import Manifest, read_manifest
 from trainers.config import StageRun
 from trainers.data.cache import MIXTURE
+
+
+class UntrackedRunError(RuntimeError):
+    """A stage has no MLflow run, to which its version would belong.
+
+    Attributes:
+        stage: name of the stage.
+    """
+
+    def __init__(self, stage: str, output: Path) -> None:
+        self.stage = stage
+        super().__init__(
+            f"{stage} has no MLflow run, which its version needs. See {output / 'trainer.log'} for the "
+            f"error of MLflow. Fix it, delete {output}, and run again."
+        )
 
 
 def register_stage(
@@ -25,18 +39,18 @@ def register_stage(
     side: int,
     tags: Mapping[str, str],
 ) -> str:
-    """Returns the number of the version that holds a stage's weights; the same weights are one version.
+    """Returns the number of the version with a stage's weights. Equal weights are registered once.
 
     Args:
         lake: holds the codec and the manifest of the cache that the stage was trained from.
-        run: of the stage; it must have been tracked, because a version belongs to an MLflow run.
-        result: of the stage, as its trainer wrote it.
-        text_encoder: folder of the text encoder, None to look for an installed one.
-        side: of the pictures that the stage was trained on, in pixels.
-        tags: what else the version says of itself.
+        run: run of the stage. It must be tracked, because a version belongs to an MLflow run.
+        result: result.json of the stage.
+        text_encoder: folder of the text encoder; None looks for an installed one.
+        side: side of the training images in pixels.
+        tags: further tags of the version.
 
     Raises:
-        ValueError: MLflow kept no run of the stage.
+        UntrackedRunError: MLflow has no run of the stage.
     """
     from models.editor.transformer import load_editor
     from models.registry.model_card import model_card
@@ -44,15 +58,11 @@ def register_stage(
     from models.text_encoders.minilm import TextEncoder, find_text_encoder
 
     if run.tracking is None or result["mlflow_run_id"] is None:
-        raise ValueError(
-            f"{run.config.stage} has no MLflow run, so there is nothing to register it under. "
-            f"{run.output / 'trainer.log'} says why MLflow did not answer; mend it, delete {run.output}, "
-            "and run again."
-        )
+        raise UntrackedRunError(run.config.stage, run.output)
     editor = load_editor(run.output / "final")
     folder = run.output / "pipeline"
     _save(folder, lake, run, editor, find_text_encoder(text_encoder), side)
-    cache = read_manifest(lake, "train_cache")
+    cache = read_manifest(lake, "training_cache")
     assert cache is not None, "a stage was trained without a cache"
     try:
         return register_version(
@@ -72,7 +82,7 @@ def register_stage(
             tags={**tags, "data_digest": cache.content},
         )
     finally:
-        shutil.rmtree(folder, ignore_errors=True)  # the registry holds it now
+        shutil.rmtree(folder, ignore_errors=True)  # the registry has a copy
 
 
 def _save(folder: Path, lake: Lake, run: StageRun, editor: Any, text_encoder: Path, side: int) -> None:
@@ -105,12 +115,12 @@ def _data_facts(lake: Lake, cache: Manifest, stage: str) -> dict[str, Any]:
     counts = cache.facts["stages"][stage]
     mixture = lake.read_table(mixture_path(stage), MIXTURE)
     training, heldout = (mixture.filter(pl.col("split") == split) for split in ("train", "heldout"))
-    used = lake.read_tables(SAMPLE_FOLDER, SAMPLES).join(training, on="sample_id", how="semi")
+    used = read_kept_samples(lake).join(training, on="sample_id", how="semi")
     return {
         "samples": counts["samples"],
         "rows (sample and text)": counts["rows"],
-        "groups of pictures that training saw": training["group_id"].n_unique(),
-        "groups held out of it": heldout["group_id"].n_unique(),
+        "groups of images that training saw": training["group_id"].n_unique(),
+        "groups held out of training": heldout["group_id"].n_unique(),
         "licences": ", ".join(sorted(used["license"].unique())),
         "digest": cache.content,
     }

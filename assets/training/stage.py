@@ -1,4 +1,4 @@
-"""One training stage: what its trainer is told, how it is followed, and what it leaves."""
+"""Runs one training stage: the input of its trainer, its progress, and its output files."""
 
 import json
 import threading
@@ -10,34 +10,37 @@ from typing import Any
 from assets.lake.lake import Lake
 from assets.lake.paths import CODEC, EVALUATOR, LATENT_CACHE, TEXT_CACHE, mixture_path, stage_folder
 from assets.lake.steps import StepOutput
-from assets.training.config import STAGES, Tracking, TrainerConfig
+from assets.training.config import Tracking, TrainerConfig
 from models.common.progress import Progress
-from trainers.config import AnyStageConfig, StageRun, TrackingConfig
+from trainers.config import StageConfig, StageRun, TrackingConfig, evaluator_weight
+from trainers.identity import Layout, claim, locked
+from trainers.stages.registry import previous_stage
 
 Launch = Callable[[Path, int], None]
-"""Trains the stage run of a JSON file on so many ranks; raises where it fails."""
+"""Trains the stage run of a JSON file on a number of ranks. Raises an error if training fails."""
 
 POLL_SECONDS = 0.5
 
 
 def stage_run(
     lake: Lake,
-    config: AnyStageConfig,
+    config: StageConfig,
     trainer: TrainerConfig,
     *,
     tracking: Tracking,
     tags: Mapping[str, str],
 ) -> StageRun:
-    """Returns everything that the trainer of a stage is told; its start is the end of the stage before."""
-    before = STAGES.index(config.stage) - 1
+    """Returns the input of a stage's trainer. The stage starts from the result of the one before."""
+    before = previous_stage(config.stage)
+    rewarded = evaluator_weight(config) > 0
     return StageRun(
         config=config,
         editor=trainer.editor,
         mixture=lake.local_path(mixture_path(config.stage)),
         text_cache=lake.local_path(TEXT_CACHE),
         latent_cache=lake.local_path(LATENT_CACHE),
-        init_from=lake.local_path(f"{stage_folder(STAGES[before])}/final") if before >= 0 else None,
-        evaluator=lake.local_path(EVALUATOR),
+        init_from=lake.local_path(f"{stage_folder(before)}/final") if before else None,
+        evaluator=lake.local_path(EVALUATOR) if rewarded else None,
         codec=lake.local_path(CODEC),
         output=lake.local_path(stage_folder(config.stage)),
         tracking=TrackingConfig(
@@ -49,40 +52,46 @@ def stage_run(
     )
 
 
+def claim_stage(run: StageRun, ranks: int, *, fresh: bool) -> None:
+    """Claims the folder of a stage's run before training starts; see `trainers.identity.claim`."""
+    with locked(run.output):
+        claim(run, Layout(ranks, run.config.zero_stage), fresh=fresh)
+
+
 def train_stage(run: StageRun, ranks: int, launch: Launch, progress: Progress) -> StepOutput:
-    """Returns what a stage leaves, after training what was left of it.
+    """Trains what is left of a stage and returns its files and facts.
 
     Args:
         run: from `stage_run`.
-        ranks: processes.
-        launch: starts the trainer and waits for it.
-        progress: told of every step that the trainer has logged.
+        ranks: number of processes.
+        launch: starts the trainer and waits until it ends.
+        progress: called with the last step that the trainer has logged.
     """
     stage = run.config.stage
     run.output.mkdir(parents=True, exist_ok=True)
     run_file = run.output / "run.json"
     run_file.write_text(run.model_dump_json(indent=1))
-    with followed(run.output / "metrics.jsonl", run.config.steps, f"training {stage}", progress):
+    with report_steps(run.output / "metrics.jsonl", run.config.steps, f"training {stage}", progress):
         launch(run_file, ranks)
     result = json.loads((run.output / "result.json").read_text())
     final = sorted(path.name for path in (run.output / "final").iterdir())
-    left = ("seen.parquet", *(f"final/{name}" for name in final))
-    files = tuple(f"{stage_folder(stage)}/{name}" for name in left)
+    names = ("seen.parquet", *(f"final/{name}" for name in final))
+    files = tuple(f"{stage_folder(stage)}/{name}" for name in names)
     return StepOutput(files, rows=result["steps"], facts={**result, "losses": loss_table(run.output)})
 
 
 def loss_table(output: Path) -> list[dict[str, Any]]:
-    """Returns one row a validation: step, losses, gradient norm, samples a second."""
+    """Returns one row per validation: step, losses, gradient norm, samples per second."""
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
-    shown = ("step", "validation_loss", "loss", "gradient_norm", "samples_per_second")
-    return [{name: line.get(name) for name in shown} for line in lines if "validation_loss" in line]
+    columns = ("step", "validation_loss", "loss", "gradient_norm", "samples_per_second")
+    return [{name: line.get(name) for name in columns} for line in lines if "validation_loss" in line]
 
 
 @contextmanager
-def followed(metrics: Path, steps: int, what: str, progress: Progress) -> Iterator[None]:
-    """Reports the last step in a metrics file while the body runs.
+def report_steps(metrics: Path, steps: int, what: str, progress: Progress) -> Iterator[None]:
+    """Reports the last step in a metrics file to `progress` while the body runs.
 
-    What lies there before may be of another run, which the trainer clears away once it has started.
+    A file from before may belong to another run, so it is ignored until the trainer has rewritten it.
     """
     ended = threading.Event()
     before = _changed_at(metrics)

@@ -11,7 +11,7 @@ from models.editor.transformer import load_editor
 from models.evaluator.pair_evaluator import new_evaluator, save_evaluator
 from models.text_encoders.minilm import mean_embedding
 from trainers.loop import learning_rate, prepare
-from trainers.stages.rollouts import Judge, roll_out
+from trainers.stages.rollouts import RewardModel, roll_out
 from trainers.stages.stage import edit_rows, open_context
 
 
@@ -22,7 +22,7 @@ def training(toy_data, folder, start, stage, **changes):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_dpo_starts_at_no_margin_at_all(toy_data, pretrained, tmp_path, precision):
     run = training(toy_data, tmp_path, pretrained, "dpo", anchor=0.0, precision=precision)
-    loss, figures = run.stage.loss(run.engine.model, 0)
+    loss, figures = run.stage.loss(run.strategy.model, 0)
     assert float(loss) == pytest.approx(np.log(2), abs=1e-6)
     assert figures == {"winner_change": 0.0, "loser_change": 0.0, "implicit_accuracy": 0.5}
 
@@ -30,8 +30,8 @@ def test_dpo_starts_at_no_margin_at_all(toy_data, pretrained, tmp_path, precisio
 def test_dpo_leaves_its_reference_alone(toy_data, pretrained, tmp_path):
     run = training(toy_data, tmp_path, pretrained, "dpo")
     for step in range(3):
-        loss, _ = run.stage.loss(run.engine.model, step)
-        run.engine.step(loss, 1e-2)
+        loss, _ = run.stage.loss(run.strategy.model, step)
+        run.strategy.step(loss, 1e-2)
     untouched = load_editor(pretrained).state_dict()
     reference = run.stage._reference.state_dict()
     assert all(torch.equal(reference[name], value) for name, value in untouched.items())
@@ -41,8 +41,8 @@ def test_dpo_leaves_its_reference_alone(toy_data, pretrained, tmp_path):
 def test_dpo_widens_the_margin(toy_data, pretrained, tmp_path):
     run = training(toy_data, tmp_path, pretrained, "dpo", anchor=0.0, steps=30)
     for step in range(30):
-        loss, figures = run.stage.loss(run.engine.model, step)
-        run.engine.step(loss, 3e-3)
+        loss, figures = run.stage.loss(run.strategy.model, step)
+        run.strategy.step(loss, 3e-3)
     assert figures["loser_change"] > figures["winner_change"]
 
 
@@ -50,9 +50,9 @@ def test_nft_rolls_out_once_for_several_updates(toy_data, pretrained, tmp_path):
     run = training(toy_data, tmp_path, pretrained, "nft", steps=8)
     rewards = []
     for step in range(8):
-        loss, figures = run.stage.loss(run.engine.model, step)
-        run.engine.step(loss, 1e-3)
-        run.stage.finish_step(run.engine, step)
+        loss, figures = run.stage.loss(run.strategy.model, step)
+        run.strategy.step(loss, 1e-3)
+        run.stage.finish_step(run.strategy, step)
         rewards.append(figures["reward"])
     assert len(set(rewards[:4])) == len(set(rewards[4:])) == 1
     assert rewards[0] != rewards[4]
@@ -62,12 +62,12 @@ def test_nfts_old_policy_follows_halfway_after_a_rollout(toy_data, pretrained, t
     run = training(toy_data, tmp_path, pretrained, "nft")
     start = load_editor(pretrained).state_dict()
     for step in range(4):
-        loss, _ = run.stage.loss(run.engine.model, step)
-        run.engine.step(loss, 1e-2)
+        loss, _ = run.stage.loss(run.strategy.model, step)
+        run.strategy.step(loss, 1e-2)
         old = {name: value.clone() for name, value in run.stage.state().items()}
         assert all(torch.equal(old[f"old.{name}"], start[name]) for name in start), "it follows too soon"
-        run.stage.finish_step(run.engine, step)
-    trained = run.engine.full_weights()
+        run.stage.finish_step(run.strategy, step)
+    trained = run.strategy.full_weights()
     for name, value in run.stage.state().items():
         name = name.removeprefix("old.")
         np.testing.assert_allclose(value, (start[name] + trained[name]) / 2, atol=1e-6)
@@ -80,8 +80,8 @@ def test_a_sample_of_a_rollout_does_not_depend_on_what_else_is_rolled_out(toy_da
     options = {
         "config": run.config,
         "samples_per_prompt": 2,
-        "judge": Judge(run, 0.0),
-        "occasion": "test",
+        "reward_model": RewardModel(run, 0.0),
+        "purpose": "test",
     }
     policy = load_editor(pretrained)
     together = roll_out(context, policy, rows, **options)
@@ -111,7 +111,7 @@ def test_the_evaluator_has_its_share_in_the_reward(toy_data, pretrained, tmp_pat
     wide = torch.nn.functional.pad(prompts.text, (0, 376))
     prompts = type(prompts)(prompts.sample_ids, prompts.target, prompts.references, wide, prompts.text_mask)
     samples = torch.randn(prompts.target.shape, generator=torch_generator(0, "samples"))
-    found = Judge(run, 0.25).rewards(samples, prompts)
+    found = RewardModel(run, 0.25).rewards(samples, prompts)
     pixels = [codec.decode(latents).clamp(-1, 1) for latents in (prompts.references[0], samples)]
     scores = new_evaluator(0).score(*pixels, mean_embedding(prompts.text, prompts.text_mask))
     truth = torch.exp(-(samples - prompts.target).pow(2).flatten(1).mean(1))
@@ -125,5 +125,5 @@ def test_the_evaluator_has_its_share_in_the_reward(toy_data, pretrained, tmp_pat
 def test_learning_rate_warms_up_and_then_follows_its_schedule(tmp_path, schedule, expected):
     changes = {"steps": 10, "warmup_steps": 2, "learning_rate": 10.0, "final_learning_rate": 2.0}
     config = stage_run(tmp_path, "pretrain", tmp_path, schedule=schedule, **changes).config
-    found = [learning_rate(config, step) for step in (0, 2, 6, 10)]
+    found = [learning_rate(config, step, schedule_steps=config.steps) for step in (0, 2, 6, 10)]
     np.testing.assert_allclose(found, expected)

@@ -7,15 +7,16 @@ from toy_run import EDITOR, read_weights, stage_run, train_here
 from models.editor.config import EditorConfig
 from models.editor.transformer import build_editor
 from trainers.checkpoints import (
-    Position,
+    TrainProgress,
     checkpoints,
     is_readable,
     load_checkpoint,
     newest_readable,
     save_checkpoint,
 )
+from trainers.identity import Layout
 from trainers.metrics_file import read_metrics
-from trainers.strategies.deepspeed import Engine
+from trainers.strategies.deepspeed import DeepSpeedStrategy
 
 
 @pytest.fixture
@@ -25,19 +26,21 @@ def engine(one_rank, tmp_path):
 
 def new_engine(tmp_path, seed):
     config = stage_run(tmp_path, "pretrain", tmp_path).config
-    return Engine(build_editor(EditorConfig(**EDITOR), seed), config)
+    return DeepSpeedStrategy(build_editor(EditorConfig(**EDITOR), seed), config, world_size=1)
 
 
 def save(folder, engine, step, keep=3):
     state = {"old.weight": torch.full((2,), float(step))}
-    save_checkpoint(folder, Position(step, 1.5), engine, state=state, rank=0, keep=keep)
+    save_checkpoint(
+        folder, TrainProgress(step, 1.5), engine, state=state, rank=0, keep=keep, layout=Layout(1, 2)
+    )
 
 
 def test_a_checkpoint_brings_everything_back(engine, tmp_path):
     save(tmp_path / "c", engine, 4)
     other = new_engine(tmp_path, seed=1)
     position, state = load_checkpoint(tmp_path / "c", other, rank=0)
-    assert position == Position(4, 1.5)
+    assert position == TrainProgress(4, 1.5)
     assert state["old.weight"].tolist() == [4, 4]
     one, two = engine.full_weights(), other.full_weights()
     assert all(torch.equal(one[name], two[name]) for name in one)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from toy_run import STAGES, read_weights, stage_run, train_here
 
+from trainers.identity import IdentityChangedError, Layout, claim
 from trainers.metrics_file import read_metrics
 
 
@@ -83,9 +84,12 @@ def test_a_finished_run_is_not_trained_again(straight, toy_data):
     assert (straight["pretrain"] / "result.json").stat().st_mtime_ns == before
 
 
-def test_other_settings_start_anew(toy_data, tmp_path):
+def test_other_settings_are_refused_and_start_anew_where_that_is_asked_for(toy_data, tmp_path):
     assert not train_here(stage_run(toy_data, "pretrain", tmp_path), stop_at=3)
     changed = stage_run(toy_data, "pretrain", tmp_path, learning_rate=1e-3)
+    with pytest.raises(IdentityChangedError):
+        train_here(changed)
+    claim(changed, Layout(world_size=1, zero_stage=changed.config.zero_stage), fresh=True)
     assert train_here(changed)
     lines = read_metrics(tmp_path / "metrics.jsonl")
     assert lines[1]["learning_rate"] == 1e-3

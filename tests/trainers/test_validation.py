@@ -9,7 +9,7 @@ from models.editor.transformer import build_editor
 from trainers import validation
 from trainers.data.sampler import EmptyMixtureError
 from trainers.stages import stage
-from trainers.stages.stage import Context, open_context
+from trainers.stages.stage import StageContext, open_context
 from trainers.validation import Validation
 
 
@@ -44,9 +44,9 @@ def test_ranks_share_the_rows_and_agree_on_the_figures(one_rank, toy_data, monke
 
 def test_only_held_out_rows_are_looked_at(one_rank, toy_data, monkeypatch):
     seen = []
-    collate = Context.collate
+    collate = StageContext.collate
     monkeypatch.setattr(
-        Context, "collate", lambda self, rows: seen.extend(rows["split"]) or collate(self, rows)
+        StageContext, "collate", lambda self, rows: seen.extend(rows["split"]) or collate(self, rows)
     )
     Validation(context(toy_data)).measure(editor(0))
     assert set(seen) == {"heldout"}

@@ -1,12 +1,10 @@
-"""The border between data and training: tensors in safetensors shards, and the tables that name them.
+"""The interface between data and training: tensors in safetensors shards, and the tables that name them.
 
-Imports no Torch by itself: the data stages write these tables too.
+Imports no Torch at the top, because the data stages write these tables too.
 """
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +12,15 @@ from typing import TYPE_CHECKING
 import polars as pl
 from safetensors import safe_open
 
+from models.common.files import publish_file, temporary_beside, write_atomically
+
 if TYPE_CHECKING:
     import torch
 
 INDEX_NAME = "index.parquet"
+
+MADE_WITH = "made_with.json"
+"""File with the identity of a cache's encoder. Keys are content hashes, so it fixes every tensor."""
 
 INDEX: Mapping[str, pl.DataType] = {
     "key": pl.String(),
@@ -25,7 +28,7 @@ INDEX: Mapping[str, pl.DataType] = {
     "tensor": pl.String(),  # name in the shard; several keys may share a tensor
 }
 
-MIXTURE: Mapping[str, pl.DataType] = {  # one row a (sample, text)
+MIXTURE: Mapping[str, pl.DataType] = {  # one row for each (sample, text)
     "sample_id": pl.String(),
     "group_id": pl.String(),
     "split": pl.String(),
@@ -37,7 +40,7 @@ MIXTURE: Mapping[str, pl.DataType] = {  # one row a (sample, text)
     "text_key": pl.String(),
     "target_key": pl.String(),
     "source_keys": pl.List(pl.String()),  # in prompt order
-    "bucket": pl.String(),  # task|references|shape|text length: equal bucket, tensors of equal size
+    "bucket": pl.String(),  # task|references|shape|text length; equal buckets, equal tensor shapes
     "weight": pl.Float64(),
 }
 
@@ -56,20 +59,20 @@ PREFERENCES: Mapping[str, pl.DataType] = {
 
 
 class CacheError(LookupError):
-    """A table or tensor of the trainer cache is missing or not what its name promises."""
+    """A table or tensor of the cache is missing, or a table has other columns than its schema."""
 
 
 class TensorCache:
-    """Tensors by key, read from memory-mapped shards as they are asked for."""
+    """Tensors by key, read from memory-mapped shards when they are requested."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         index = read_cache_table(folder / INDEX_NAME, INDEX)
-        self._places = {key: (shard, tensor) for key, shard, tensor in index.iter_rows()}
+        self._locations = {key: (shard, tensor) for key, shard, tensor in index.iter_rows()}
         self._shards: dict[str, safe_open] = {}
 
     def __contains__(self, key: str) -> bool:
-        return key in self._places
+        return key in self._locations
 
     def get(self, key: str) -> torch.Tensor:
         """Returns one tensor, as it was written.
@@ -77,21 +80,21 @@ class TensorCache:
         Raises:
             CacheError: the cache does not hold this key.
         """
-        if key not in self._places:
+        if key not in self._locations:
             raise CacheError(f"{self._folder} holds no {key!r}. Encode the mixture that needs it first.")
-        shard, tensor = self._places[key]
+        shard, tensor = self._locations[key]
         if shard not in self._shards:
             self._shards[shard] = safe_open(str(self._folder / shard), framework="pt")
         return self._shards[shard].get_tensor(tensor)
 
 
 def write_tensors(folder: Path, tensors: Mapping[str, torch.Tensor], *, shard: str) -> Path:
-    """Writes one shard, whole or not at all; returns its path. Equal tensors give equal bytes."""
+    """Writes one shard atomically; returns its path. Equal tensors give equal bytes."""
     from safetensors.torch import save
 
     path = folder / shard
     ordered = {key: tensors[key].contiguous() for key in sorted(tensors)}
-    write_bytes_atomically(path, save(ordered))
+    write_atomically(path, save(ordered))
     return path
 
 
@@ -102,7 +105,7 @@ def write_index(folder: Path, entries: Sequence[tuple[str, str, str]]) -> Path:
 
 
 def read_index(folder: Path) -> list[tuple[str, str, str]]:
-    """Returns the (key, shard, tensor) entries of a cache, none where it has no index yet."""
+    """Returns the (key, shard, tensor) entries of a cache; none if it has no index yet."""
     path = folder / INDEX_NAME
     return list(read_cache_table(path, INDEX).iter_rows()) if path.exists() else []
 
@@ -111,40 +114,25 @@ def read_cache_table(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFr
     """Returns a Parquet table with exactly the columns and types of `schema`.
 
     Raises:
-        CacheError: there is no such table, or its columns are others.
+        CacheError: the table is missing or has other columns.
     """
     if not path.is_file():
-        raise CacheError(f"{path} is not there. Make it before training.")
+        raise CacheError(f"{path} is missing. Run `training_cache` first.")
     return _checked(pl.read_parquet(path), schema, path)
 
 
 def write_cache_table(path: Path, frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> Path:
-    """Writes a Parquet table, whole or not at all, after the check that its readers make."""
-    temporary = _temporary(path)
+    """Writes a Parquet table atomically, after checking its columns as its readers do."""
+    temporary = temporary_beside(path)
     _checked(frame, schema, path).write_parquet(temporary, compression="zstd")
-    _publish(temporary, path)
+    publish_file(temporary, path)
     return path
-
-
-def write_bytes_atomically(path: Path, data: bytes) -> None:
-    """Writes a file under a temporary name beside it, then renames."""
-    temporary = _temporary(path)
-    temporary.write_bytes(data)
-    _publish(temporary, path)
 
 
 def _checked(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], path: Path) -> pl.DataFrame:
     if dict(frame.schema) != dict(schema):
-        raise CacheError(f"{path} has the columns {dict(frame.schema)}, expected {dict(schema)}.")
+        raise CacheError(
+            f"{path} has the columns {dict(frame.schema)}, expected {dict(schema)}. "
+            "Run the step that writes it again."
+        )
     return frame
-
-
-def _temporary(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
-
-
-def _publish(temporary: Path, path: Path) -> None:
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    temporary.replace(path)

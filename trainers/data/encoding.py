@@ -1,4 +1,4 @@
-"""Pixels and texts to the tensors that the trainer's cache holds, and the codec that it is made with."""
+"""Encodes images and texts as the tensors of the cache, and fits the codec."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,13 +12,13 @@ BATCH = 64
 
 
 def fit_codec(images: Sequence[np.ndarray], *, patch: int, channels: int) -> PatchCodec:
-    """Returns the patch codec fitted on images (H, W, 3) uint8 of one size."""
+    """Returns a patch codec fitted on images (H, W, 3) uint8 of one size."""
     return fit_patch_codec(to_model_range(images), patch=patch, channels=channels)
 
 
 @torch.no_grad()
 def encode_images(codec: PatchCodec, images: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    """Returns float32 latents (C, h, w) by key for images (H, W, 3) uint8 of one size."""
+    """Returns float32 latents (C, h, w) by key, for images (H, W, 3) uint8 of one size."""
     latents: dict[str, torch.Tensor] = {}
     keys = sorted(images)
     for start in range(0, len(keys), BATCH):
@@ -29,17 +29,18 @@ def encode_images(codec: PatchCodec, images: Mapping[str, np.ndarray]) -> dict[s
 
 
 def encode_texts(encoder: TextEncoder, texts: Mapping[str, str]) -> dict[str, torch.Tensor]:
-    """Returns float16 token states (T, D) without padding by key; texts of like length share a batch."""
+    """Returns float16 token states (T, D) without padding, by key."""
     states: dict[str, torch.Tensor] = {}
+    # Sorted by length, so that texts of similar length share a batch and need little padding.
     keys = sorted(texts, key=lambda key: (len(texts[key]), key))
     for start in range(0, len(keys), BATCH):
         part = keys[start : start + BATCH]
         padded, mask = encoder.encode([texts[key] for key in part])
-        for key, state, kept in zip(part, padded, mask, strict=True):
-            states[key] = state[kept].to(torch.float16)
+        for key, state, real in zip(part, padded, mask, strict=True):
+            states[key] = state[real].to(torch.float16)
     return states
 
 
 def to_model_range(images: Sequence[np.ndarray]) -> torch.Tensor:
-    """Returns (B, 3, H, W) float32 in [-1, 1] of images (H, W, 3) uint8 of one size."""
+    """Returns images (H, W, 3) uint8 of one size as (B, 3, H, W) float32 in [-1, 1]."""
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 127.5 - 1.0

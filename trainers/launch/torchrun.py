@@ -1,4 +1,4 @@
-"""torchrun with an exit code that tells a run that was stopped from one that failed."""
+"""torchrun with an exit code that distinguishes a stopped run from a failed one."""
 
 import sys
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from trainers.launch.local import INTERRUPTED
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns 0, or 75 where the ranks were told to stop and have saved a checkpoint.
+    """Runs torchrun; returns 0, or 75 if the ranks were stopped and have saved a checkpoint.
 
-    torchrun itself ends with 1 in both cases, so its caller couldn't know that a rerun will resume.
+    torchrun itself exits with 1 in both cases, so the caller couldn't know that a rerun will resume.
 
     Raises:
         ChildFailedError: a rank failed.
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     except SignalException:
         return INTERRUPTED
     except ChildFailedError as error:
-        first = error.get_first_failure()[1]  # torchrun itself ended the others
+        first = error.get_first_failure()[1]  # torchrun ended the other ranks
         if first.exitcode != INTERRUPTED:
             raise
         return INTERRUPTED

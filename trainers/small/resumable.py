@@ -1,4 +1,4 @@
-"""The loop of the small models that data stages train: killed at any step, it goes on bit for bit."""
+"""The training loop of the small models in the data stages. A killed run resumes with the same bits."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Optimization:
-    """How a small model is optimized: AdamW, linear warm-up, a cosine to zero, gradients clipped at 1."""
+    """Settings of AdamW with a linear warm-up, a cosine schedule to zero, and gradients clipped at norm 1."""
 
     steps: int
     learning_rate: float
@@ -46,14 +46,16 @@ def train_resumably(
     """Trains `model` in place and returns the loss of each step of this process.
 
     Args:
-        model: its parameters and buffers are all the state there is beside the optimizer's.
-        loss_of: from a step to its loss; must depend on the step and the model alone.
+        model: model without other state than its parameters and buffers.
+        loss_of: function from a step to its loss. It must depend on the step and the model only.
         optimization: steps, rates, checkpoints.
-        folder: keeps the checkpoint; an unfinished run of the same identity goes on there.
-        identity: digest of data and settings; a checkpoint of another identity is not used.
-        what: shown with the progress.
+        folder: folder of the checkpoint. An unfinished run of the same identity resumes from it.
+        identity: digest of data and settings. A checkpoint of another identity is not used.
+        what: name of the task, for the progress.
         progress: called after each step.
     """
+    # The learning rate is set at every step. Beta 2 is 0.99, because these runs have a few hundred steps,
+    # over which 0.999 adapts too slowly (docs/log.md has figures for the editor).
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=1.0, betas=(0.9, 0.99), weight_decay=optimization.weight_decay
     )
@@ -80,7 +82,7 @@ def train_resumably(
 
 
 def forget_checkpoint(folder: Path) -> None:
-    """Deletes the checkpoint of a run whose model has been saved."""
+    """Deletes the checkpoint of a run after its model has been saved."""
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 

@@ -7,23 +7,23 @@ from trainers.config import DpoConfig
 from trainers.data.collate import Batch, pad, stack
 from trainers.data.sampler import BucketSampler
 from trainers.losses import preference_loss
-from trainers.stages.preferences import Preferences
-from trainers.stages.stage import Context, Stage, flow_matching_error
+from trainers.stages.preferences import PREFERENCE_FOLDER, prepare_preferences
+from trainers.stages.stage import Stage, StageContext, flow_matching_error, load_reference_model
+from trainers.strategies.deepspeed import DTYPES, DeepSpeedStrategy
 
 
 class DirectPreference(Stage):
-    """Asymmetric DPO against a frozen copy of the stage's starting point."""
+    """DPO with the frozen starting point of the stage as the reference, and a larger weight on winners."""
 
-    def __init__(
-        self, context: Context, config: DpoConfig, reference: torch.nn.Module, preferences: Preferences
-    ) -> None:
+    def __init__(self, context: StageContext, config: DpoConfig, strategy: DeepSpeedStrategy) -> None:
         self._dpo = config
-        self._reference = reference
-        self._pairs, self._pair_latents = preferences
-        super().__init__(context, config)
+        self._reference = load_reference_model(context, DTYPES[config.precision])
+        folder = context.run.output / PREFERENCE_FOLDER
+        self._pairs, self._pair_latents = prepare_preferences(context, config, self._reference, folder)
+        super().__init__(context, config, strategy)
 
     def open_sampler(self) -> BucketSampler:
-        """Returns what draws pairs, all alike."""
+        """Returns a sampler that draws all pairs with equal weight."""
         return BucketSampler(
             self._pairs.with_columns(weight=pl.lit(1.0)),
             batch_size=self.config.batch_size,
@@ -33,10 +33,12 @@ class DirectPreference(Stage):
         )
 
     def loss(self, model: torch.nn.Module, step: int) -> tuple[torch.Tensor, dict[str, float]]:
-        """Returns the preference loss; winner and loser share noise, noise level and conditions."""
+        """Returns the preference loss (report equation 2)."""
         rows = self.sampler.batch(step, self.context.rank)
-        both = self._both(rows)
+        both = self._winners_and_losers(rows)
         half = len(rows)
+        # Winner and loser share noise and noise level, in policy and reference alike. Otherwise the draws
+        # would dominate the difference of their errors.
         noise, sigma, weight = self.noise_levels(both.target[:half], step, exponent=1.0)
         noise, sigma, weight = noise.repeat(2, 1, 1, 1), sigma.repeat(2), weight.repeat(2)
         errors = flow_matching_error(model, both, noise, sigma) * weight
@@ -53,6 +55,7 @@ class DirectPreference(Stage):
         )
         change = (errors - reference).detach()
         winner, loser = change[:half], change[half:]
+        # Ties count half: at the first step policy and reference are equal, and so are all changes.
         prefers = (loser > winner).float() + 0.5 * (loser == winner).float()
         return loss, {
             "winner_change": float(winner.mean()),
@@ -60,14 +63,14 @@ class DirectPreference(Stage):
             "implicit_accuracy": float(prefers.mean()),
         }
 
-    def _both(self, rows: pl.DataFrame) -> Batch:
-        """Returns winners, then losers, with the same conditions."""
+    def _winners_and_losers(self, rows: pl.DataFrame) -> Batch:
+        """Returns one batch of all winners, then all losers, with the same texts and references."""
         text, mask = pad([self.context.texts.get(key) for key in rows["text_key"]])
         keys = rows["winner_key"].to_list() + rows["loser_key"].to_list()
         sources = rows["source_keys"].to_list()
         references = [
-            stack([names[place] for names in sources], self.context.latents).repeat(2, 1, 1, 1)
-            for place in range(len(sources[0]))
+            stack([names[index] for names in sources], self.context.latents).repeat(2, 1, 1, 1)
+            for index in range(len(sources[0]))
         ]
         both = Batch(
             sample_ids=rows["sample_id"].to_list() * 2,

@@ -1,4 +1,4 @@
-"""DiffusionNFT (report 3.6.2): the policy moves towards those of its samples that are rewarded."""
+"""DiffusionNFT (report 3.6.2): moves the policy towards samples with high rewards, away from the others."""
 
 import polars as pl
 import torch
@@ -8,23 +8,24 @@ from models.rewards.rewards import group_advantages, optimality
 from trainers.config import NftConfig
 from trainers.data.sampler import BucketSampler
 from trainers.losses import add_noise, negative_aware_loss
-from trainers.stages.rollouts import Judge, Rollouts, roll_out
-from trainers.stages.stage import Context, Stage, edit_rows
-from trainers.strategies.deepspeed import Engine
+from trainers.stages.rollouts import RewardModel, Rollouts, roll_out
+from trainers.stages.stage import Stage, StageContext, edit_rows, load_reference_model
+from trainers.strategies.deepspeed import DeepSpeedStrategy
 
 
 class NegativeAwareFinetune(Stage):
-    """Online: each rollout of the old policy serves several updates, after which the old policy follows."""
+    """Online training: a rollout of the old policy serves several updates, then the old policy follows."""
 
-    def __init__(self, context: Context, config: NftConfig, old_policy: torch.nn.Module) -> None:
-        super().__init__(context, config)
+    def __init__(self, context: StageContext, config: NftConfig, strategy: DeepSpeedStrategy) -> None:
+        super().__init__(context, config, strategy)
         self._nft = config
-        self._old = old_policy
-        self._judge = Judge(context.run, config.evaluator_weight)
+        # Float32 at any precision of the stage: the old policy moves in small steps, which bf16 would lose.
+        self._old = load_reference_model(context, torch.float32)
+        self._reward_model = RewardModel(context.run, config.evaluator_weight)
         self._rollouts: tuple[int, Rollouts] | None = None
 
     def open_sampler(self) -> BucketSampler:
-        """Returns what draws prompts: edits, whose truth is known."""
+        """Returns a sampler of prompts: edits, because their truth is known."""
         config = self.config
         assert isinstance(config, NftConfig)
         return BucketSampler(
@@ -36,9 +37,14 @@ class NegativeAwareFinetune(Stage):
         )
 
     def loss(self, model: torch.nn.Module, step: int) -> tuple[torch.Tensor, dict[str, float]]:
-        """Returns the loss on the current rollout with fresh noise; its value says nothing of progress."""
+        """Returns the loss on the current rollout with fresh noise (report equation 3).
+
+        Its value doesn't measure progress; see `negative_aware_loss`. `reward` does.
+        """
         rollouts = self._current(step // self._nft.updates_per_rollout)
         advantages, informative = group_advantages(rollouts.rewards)
+        # A prompt whose samples all have equal rewards has optimality 0.5 everywhere. It would only pull the
+        # policy back to the old one, so it is left out.
         keep = informative.repeat_interleave(self._nft.samples_per_prompt).float()
         good = optimality(advantages, clip=self._nft.advantage_clip).flatten()
         noise, sigma, weight = self.noise_levels(rollouts.samples, step, exponent=1.0)
@@ -55,27 +61,28 @@ class NegativeAwareFinetune(Stage):
             "uninformative_prompts": 1.0 - float(informative.float().mean()),
         }
 
-    def finish_step(self, engine: Engine, step: int) -> None:
-        """After the last update of a rollout, moves the old policy towards the new one."""
+    def finish_step(self, strategy: DeepSpeedStrategy, step: int) -> None:
+        """Moves the old policy towards the trained one after the last update of a rollout."""
         if (step + 1) % self._nft.updates_per_rollout:
             return
-        weights = engine.full_weights()
+        weights = strategy.full_weights()
         with torch.no_grad():
             for name, parameter in self._old.named_parameters():
                 parameter.lerp_(weights[name], 1.0 - self._nft.old_policy_decay)
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Returns the old policy: taken from the new one at a resume, the run would be another."""
+        """Returns the old policy for checkpoints."""
+        # The published implementation restores it from the trained policy, so a resumed run goes another way.
         return {f"old.{name}": parameter.detach() for name, parameter in self._old.named_parameters()}
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """Takes the old policy back from a checkpoint."""
+        """Restores the old policy from a checkpoint."""
         with torch.no_grad():
             for name, parameter in self._old.named_parameters():
                 parameter.copy_(state[f"old.{name}"])
 
     def first_seen(self) -> pl.DataFrame:
-        """Returns the prompts that were rolled out, with the step of each (from 1)."""
+        """Returns the prompts of all rollouts, with the first step of each (from 1)."""
         updates = self._nft.updates_per_rollout
         seen = self.sampler.first_seen(-(-self.config.steps // updates))
         return seen.with_columns(step=(pl.col("step") - 1) * updates + 1)
@@ -89,8 +96,8 @@ class NegativeAwareFinetune(Stage):
                 rows,
                 config=self.config,
                 samples_per_prompt=self._nft.samples_per_prompt,
-                judge=self._judge,
-                occasion=f"rollout {number}",
+                reward_model=self._reward_model,
+                purpose=f"rollout {number}",
             )
             self._rollouts = (number, rollouts)
         return self._rollouts[1]

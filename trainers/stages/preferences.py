@@ -1,4 +1,4 @@
-"""Winners and losers for DPO: several samples of each prompt, ranked (report 3.6.1)."""
+"""Makes the winners and losers of DPO by ranking several samples of each prompt (report 3.6.1)."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -17,27 +17,29 @@ from trainers.data.cache import (
     write_tensors,
 )
 from trainers.data.sampler import chunks_by_bucket, spread_rows
-from trainers.stages.rollouts import Judge, Rollouts, roll_out
-from trainers.stages.stage import Context, edit_rows
+from trainers.stages.rollouts import RewardModel, Rollouts, roll_out
+from trainers.stages.stage import StageContext, edit_rows
 from trainers.strategies.deepspeed import barrier
 
+PREFERENCE_FOLDER = "preferences"
 TABLE = "preferences.parquet"
 LEAST_MARGIN = 1e-6
+"""Least difference of rewards in a pair. A pair of equal rewards teaches nothing."""
 
 
 class Preferences(NamedTuple):
-    """A PREFERENCES table and the latents that its winners and losers name."""
+    """A PREFERENCES table and the latents of its winners and losers."""
 
     pairs: pl.DataFrame
     latents: TensorCache
 
 
 def prepare_preferences(
-    context: Context, config: DpoConfig, policy: torch.nn.Module, folder: Path
+    context: StageContext, config: DpoConfig, policy: torch.nn.Module, folder: Path
 ) -> Preferences:
-    """Returns pairs sampled from a policy, made on all ranks unless they are there.
+    """Returns pairs sampled from a policy. All ranks sample them, unless the folder already has them.
 
-    The table is written last, so a folder that has it is complete.
+    The table is written last, so a folder with the table is complete.
     """
     if not (folder / TABLE).exists():
         prompts = spread_rows(
@@ -52,9 +54,9 @@ def prepare_preferences(
 
 
 def _sample_pairs(
-    context: Context, config: DpoConfig, policy: torch.nn.Module, prompts: pl.DataFrame, folder: Path
+    context: StageContext, config: DpoConfig, policy: torch.nn.Module, prompts: pl.DataFrame, folder: Path
 ) -> None:
-    judge = Judge(context.run, config.pairs.evaluator_weight)
+    reward_model = RewardModel(context.run, config.pairs.evaluator_weight)
     size = max(1, config.pairs.batch_size // config.pairs.samples_per_prompt)
     pairs, latents = [], {}
     for rows in chunks_by_bucket(prompts, size):
@@ -64,11 +66,11 @@ def _sample_pairs(
             rows,
             config=config,
             samples_per_prompt=config.pairs.samples_per_prompt,
-            judge=judge,
-            occasion="preferences",
+            reward_model=reward_model,
+            purpose="preferences",
         )
-        for place, row in enumerate(rows.iter_rows(named=True)):
-            pair = _pair(rollouts, place, row, config)
+        for index, row in enumerate(rows.iter_rows(named=True)):
+            pair = _pair(rollouts, index, row, config)
             if pair is not None:
                 winner, loser, margin = pair
                 names = {f"{name}_key": f"{row['sample_id']}/{name}" for name in ("winner", "loser")}
@@ -80,22 +82,24 @@ def _sample_pairs(
 
 
 def _pair(
-    rollouts: Rollouts, place: int, row: dict[str, object], config: DpoConfig
+    rollouts: Rollouts, index: int, row: dict[str, object], config: DpoConfig
 ) -> tuple[torch.Tensor, torch.Tensor, float] | None:
-    rewards = rollouts.rewards[place]
+    """Returns winner, loser and margin of one prompt; None if the rewards are equal."""
+    rewards = rollouts.rewards[index]
     count = len(rewards)
-    samples = rollouts.samples[place * count : (place + 1) * count]
+    samples = rollouts.samples[index * count : (index + 1) * count]
     worst = int(rewards.argmin())
     best = int(rewards.argmax())
     generator = numpy_generator(config.seed, "expert", str(row["sample_id"]))
+    # The known truth as the winner ("expert" in the report's mix-policy) has the highest reward, 1.
     expert = generator.random() < config.pairs.expert_share
-    winner = rollouts.prompts.target[place * count] if expert else samples[best]
+    winner = rollouts.prompts.target[index * count] if expert else samples[best]
     best_reward = 1.0 if expert else float(rewards[best])
     margin = best_reward - float(rewards[worst])
     return (winner.cpu().clone(), samples[worst].cpu().clone(), margin) if margin > LEAST_MARGIN else None
 
 
-def _merge(context: Context, folder: Path) -> None:
+def _merge(context: StageContext, folder: Path) -> None:
     parts = [read_cache_table(folder / _part(rank), PREFERENCES) for rank in range(context.world_size)]
     entries = [
         (key, _shard(rank), key)

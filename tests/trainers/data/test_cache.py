@@ -64,7 +64,7 @@ def test_a_missing_key_says_which_cache_lacks_it(tmp_path):
 
 
 def test_a_cache_without_index_is_an_error_and_an_empty_start(tmp_path):
-    with pytest.raises(CacheError, match="not there"):
+    with pytest.raises(CacheError, match="is missing"):
         TensorCache(tmp_path)
     assert read_index(tmp_path) == []
 

@@ -9,6 +9,7 @@ from models.evaluator.pair_evaluator import new_evaluator
 from trainers.small.config import EvaluatorTrainingConfig
 from trainers.small.evaluator import (
     EvaluatorExamples,
+    SingleClassError,
     auc,
     contrastive_loss,
     evaluator_auc,
@@ -40,7 +41,7 @@ def examples(count: int) -> EvaluatorExamples:
     changed = np.stack([(p * 0.6, p * 1.25, 255 - p)[k] for p, k in zip(coarse, kind, strict=True)])
     vectors = generator.normal(size=(3, 384)).astype(np.float32)
     return EvaluatorExamples(
-        pictures=np.concatenate([coarse, changed]).astype(np.uint8),
+        images=np.concatenate([coarse, changed]).astype(np.uint8),
         vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
         source=np.arange(count),
         target=np.arange(count) + count,
@@ -64,11 +65,11 @@ def test_a_trained_evaluator_tells_followed_from_perturbed_instructions_of_unsee
     assert evaluator_auc(train_evaluator(seen, config, tmp_path, silent), unseen) > 0.95
 
 
-@pytest.mark.parametrize("blanked", ["pictures", "instruction"])
-def test_a_probe_that_sees_one_side_cannot_tell_them_apart(tmp_path, blanked):
+@pytest.mark.parametrize("masked_input", ["pictures", "instruction"])
+def test_a_probe_that_sees_one_side_cannot_tell_them_apart(tmp_path, masked_input):
     every = examples(24)
-    probe = train_evaluator(every, TINY, tmp_path, silent, blanked=blanked)
-    assert evaluator_auc(probe, every, blanked=blanked) == pytest.approx(0.5, abs=1e-6)
+    probe = train_evaluator(every, TINY, tmp_path, silent, masked_input=masked_input)
+    assert evaluator_auc(probe, every, masked_input=masked_input) == pytest.approx(0.5, abs=1e-6)
 
 
 def test_a_killed_training_ends_in_the_same_bits(tmp_path):
@@ -87,8 +88,8 @@ def test_a_killed_training_ends_in_the_same_bits(tmp_path):
 def test_a_probe_does_not_go_on_from_the_evaluators_checkpoint(tmp_path):
     every = examples(24)
     train_evaluator(every, TINY, tmp_path, silent)
-    fresh = train_evaluator(every, TINY, tmp_path / "b", silent, blanked="pictures").state_dict()
-    after = train_evaluator(every, TINY, tmp_path, silent, blanked="pictures").state_dict()
+    fresh = train_evaluator(every, TINY, tmp_path / "b", silent, masked_input="pictures").state_dict()
+    after = train_evaluator(every, TINY, tmp_path, silent, masked_input="pictures").state_dict()
     assert all(fresh[name].equal(after[name]) for name in fresh)
 
 
@@ -96,11 +97,11 @@ def test_pairs_are_scored_in_order_whatever_their_number():
     every, model = examples(300), new_evaluator(0)
     instructions = every.vectors[every.own]
     whole = score_pairs(
-        model, every.pictures, source=every.source, target=every.target, instructions=instructions
+        model, every.images, source=every.source, target=every.target, instructions=instructions
     )
     last = score_pairs(
         model,
-        every.pictures,
+        every.images,
         source=every.source[-1:],
         target=every.target[-1:],
         instructions=instructions[-1:],
@@ -120,8 +121,9 @@ def test_auc_equals_that_of_scikit_learn(rows):
 
 
 def test_auc_of_one_class_is_refused():
-    with pytest.raises(ValueError, match="2 and 0 were given"):
+    with pytest.raises(SingleClassError) as raised:
         auc(np.array([0.1, 0.2]), np.array([True, True]))
+    assert (raised.value.positives, raised.value.negatives) == (2, 0)
 
 
 def test_contrastive_loss_with_one_right_answer_each_is_cross_entropy():

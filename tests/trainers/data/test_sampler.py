@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from trainers.data.sampler import (
     BucketSampler,
     EmptyMixtureError,
+    UnevenBatchError,
     balanced_weights,
     bucket_class,
     chunks_by_bucket,
@@ -42,7 +43,7 @@ def mixture(rows=120, heldout=20):
     )
 
 
-def sampler(frame=None, *, batch_size=4, balance_by=(), seed=0, world_size=2):
+def sampler(frame=None, *, batch_size=8, balance_by=(), seed=0, world_size=2):
     frame = mixture() if frame is None else frame
     return BucketSampler(
         frame, batch_size=batch_size, balance_by=balance_by, seed=seed, world_size=world_size
@@ -55,6 +56,12 @@ def test_a_batch_is_of_one_bucket_and_all_ranks_of_one_class():
         batches = [source.batch(step, rank) for rank in range(2)]
         assert all(len(batch) == 4 and batch["bucket"].n_unique() == 1 for batch in batches)
         assert len({bucket_class(batch["bucket"][0]) for batch in batches}) == 1
+
+
+def test_a_batch_that_does_not_divide_among_the_ranks_is_refused():
+    with pytest.raises(UnevenBatchError) as raised:
+        sampler(batch_size=9)
+    assert (raised.value.batch_size, raised.value.world_size) == (9, 2)
 
 
 def test_ranks_may_differ_in_shape():
@@ -127,7 +134,7 @@ def test_rows_without_a_category_are_a_cluster_of_their_own():
 
 
 def test_a_global_batch_repeats_a_row_only_where_it_must():
-    source = sampler(batch_size=8)
+    source = sampler(batch_size=16)
     for step in range(50):
         ranks = [source.batch(step, rank) for rank in range(2)]
         if ranks[0]["bucket"][0] == ranks[1]["bucket"][0]:

@@ -6,7 +6,7 @@ from toy_run import EDITOR, stage_run
 from models.editor.config import EditorConfig
 from models.editor.transformer import build_editor, predict_velocity
 from trainers.ema import WeightAverage
-from trainers.strategies.deepspeed import Engine, from_first_rank, sum_over_ranks
+from trainers.strategies.deepspeed import DeepSpeedStrategy, from_first_rank, sum_over_ranks
 
 CONFIG = EditorConfig(**EDITOR)
 
@@ -28,7 +28,7 @@ def loss_of(model):
 
 def engine_of(tmp_path, **changes):
     config = stage_run(tmp_path, "pretrain", tmp_path, **changes).config
-    return Engine(build_editor(CONFIG, seed=3), config)
+    return DeepSpeedStrategy(build_editor(CONFIG, seed=3), config, world_size=1)
 
 
 @pytest.fixture(scope="module")

@@ -90,14 +90,14 @@ def test_a_process_killed_outright_leaves_a_checkpoint_that_ends_in_the_same_bit
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "import tests.trainers.test_resumable as here\n"
+        "import tests.trainers.small.test_resumable as here\n"
         "def progress(what, done, total):\n"
         "    if done == 10: os.kill(os.getpid(), signal.SIGKILL)\n"
         "here.train(Path(sys.argv[1]), progress=progress)\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "killed")]
     killed = subprocess.run(
-        command, cwd=Path(__file__).parents[2], check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        command, cwd=Path(__file__).parents[3], check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     assert killed.returncode == -signal.SIGKILL
     resumed, losses = train(tmp_path / "killed")

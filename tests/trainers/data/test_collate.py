@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from trainers.data.cache import TensorCache, write_index, write_tensors
-from trainers.data.collate import collate, pad
+from trainers.data.collate import MixedBucketError, collate, pad
 
 
 @pytest.fixture
@@ -43,10 +43,12 @@ def test_text_is_padded_with_masked_zeros(caches):
 
 
 def test_shapes_that_differ_are_an_error(caches):
-    with pytest.raises(ValueError, match=r"tall is \(4, 4, 2\).*bucket"):
+    with pytest.raises(MixedBucketError) as raised:
         collate(rows(("a", "one", "image0", []), ("b", "one", "tall", [])), *caches)
-    with pytest.raises(ValueError, match="numbers of references"):
+    assert (raised.value.key, raised.value.shape) == ("tall", (4, 4, 2))
+    with pytest.raises(MixedBucketError) as raised:
         collate(rows(("a", "one", "image0", []), ("b", "one", "image1", ["image2"])), *caches)
+    assert raised.value.bucket == "i2i|2|16x16|short"
 
 
 def test_repeated_samples_stay_together(caches):
