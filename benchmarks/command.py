@@ -1,4 +1,4 @@
-"""`emberline bench`: any editor over any suite, judged or replayed, as one page and one file of figures."""
+"""`emberline bench`: score any editor on any suite, and write one page and one file of figures."""
 
 import json
 import sys
@@ -12,25 +12,27 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 from rich.table import Table
 
-from benchmarks.judges.judge import JudgeUnavailableError
-from benchmarks.judges.replies import RepliesBusyError
-from benchmarks.report.thumbnails import DecoderDiedError
 from benchmarks.suites.catalogue import SUITES, load_suite
 from benchmarks.suites.item import SuiteError, is_writable
 from benchmarks.suites.outputs import Outputs, find_outputs
 from benchmarks.suites.suite import Suite
+from benchmarks.suites.thumbnails import DecoderDiedError
+from models.vlm.client import ClientUnavailableError
+from models.vlm.replies import RepliesBusyError, RepliesError
 
-FAULTS = (SuiteError, JudgeUnavailableError, RepliesBusyError, DecoderDiedError)
-"""Errors that are the user's to mend: shown as a message, without a traceback."""
+FAULTS = (SuiteError, ClientUnavailableError, RepliesError, RepliesBusyError, DecoderDiedError)
+"""Errors that are the user's to fix: shown as a message, without a traceback."""
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ANYTHING = click.Path(exists=True, path_type=Path)
 
 
 @click.command()
-@click.option("--suite", "name", required=True, type=click.Choice(list(SUITES)), help="Which benchmark.")
+@click.option(
+    "--suite", "name", required=True, type=click.Choice(list(SUITES)), help="Name of the benchmark."
+)
 @click.option("--data", required=True, type=ANYTHING, help="Your copy of the benchmark's official files.")
-@click.option("--images", type=FOLDER, help="Its pictures, where they lie elsewhere.")
+@click.option("--images", type=FOLDER, help="Folder of its images, if they are elsewhere.")
 @click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True)
 @click.option(
     "--outputs", "finished", multiple=True, metavar="[NAME=]DIR", help="Finished outputs of a model."
@@ -40,7 +42,7 @@ ANYTHING = click.Path(exists=True, path_type=Path)
     "editors",
     multiple=True,
     metavar="[NAME=]SPEC",
-    help="An editor that makes them now; a folder's own code runs, so take folders you trust.",
+    help="An editor that makes the outputs now. Code in a diffusers folder is run: trust the folder.",
 )
 @click.option(
     "--judge",
@@ -48,50 +50,56 @@ ANYTHING = click.Path(exists=True, path_type=Path)
     metavar="SPEC",
     help="openai:MODEL, gemini:MODEL, vlm:DIR, evaluator:DIR, replay:FILE.",
 )
-@click.option("--judge-url", help="Address of a judge of your own, up to and with /v1 or /v1beta.")
+@click.option("--judge-url", help="Address of your own judge, up to and including /v1 or /v1beta.")
 @click.option(
     "--retry-wait",
     type=click.FloatRange(0.0, 60.0),
     default=1.0,
     show_default=True,
-    help="Seconds before a failed request is repeated the first time; doubled each time.",
+    help="Seconds to wait before a failed request is repeated; doubled after each failure.",
 )
 @click.option(
     "--repeats",
     type=click.IntRange(1, 20),
     default=1,
     show_default=True,
-    help="Times each question is asked.",
+    help="How often each question is asked.",
 )
 @click.option(
-    "--parallel", type=click.IntRange(1, 128), default=8, show_default=True, help="Items judged at once."
+    "--parallel",
+    type=click.IntRange(1, 128),
+    default=8,
+    show_default=True,
+    help="Number of items judged at once.",
 )
 @click.option(
     "--questions",
     type=click.Choice(["suite", "text"]),
     default="suite",
     show_default=True,
-    help="What a judge is asked: what the suite asks, or ours about edits of text (report 4.2).",
+    help="Questions for the judge: those of the suite, or ours about edits of text (report 4.2).",
 )
 @click.option(
     "--text",
     "text_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Targets of the text metric, from `emberline targets` [default: what the suite says].",
+    help="Targets of the text metric, from `emberline targets` [default: the texts that the suite names].",
 )
 @click.option(
-    "--text-weights", metavar="A,B,C", help="Of edits, completion and words [default: 0.4,0.3,0.3]."
+    "--text-weights",
+    metavar="A,B,C",
+    help="Weights of edits, completion and words in the text metric [default: 0.4,0.3,0.3].",
 )
 @click.option(
     "--companions/--no-companions",
     default=None,
-    help="Measure shift, zoom, faces, and the picture outside the edit [default: where there is no judge].",
+    help="Measure shift, zoom, faces and differences outside the edit [default: without a judge].",
 )
 @click.option(
     "--weights",
     multiple=True,
     metavar="NAME=DIR",
-    help="Of companions: faces (YuNet and SFace), descriptor, lpips.",
+    help="Weights of auxiliary metrics: faces (YuNet and SFace), descriptor, lpips.",
 )
 @click.option(
     "--out",
@@ -104,9 +112,15 @@ ANYTHING = click.Path(exists=True, path_type=Path)
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the figures to this file as well.",
 )
-@click.option("--seed", default=43, show_default=True, help="Of each sample's noise, with its id.")
 @click.option(
-    "--steps", type=click.IntRange(1, 1000), default=40, show_default=True, help="Of an editor's sampler."
+    "--seed", default=43, show_default=True, help="Seed; each sample derives its noise from it and its id."
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 1000),
+    default=40,
+    show_default=True,
+    help="Sampling steps of an editor.",
 )
 @click.option("--cfg", type=float, help="Guidance scale of an editor [default: its own].")
 @click.option(
@@ -114,27 +128,27 @@ ANYTHING = click.Path(exists=True, path_type=Path)
     type=click.Choice(["model", "source"]),
     default="model",
     show_default=True,
-    help="Whose size an editor's outputs have.",
+    help="Size of an editor's outputs: decided by the model, or that of the source.",
 )
 @click.option(
     "--shard",
     default="0/1",
     show_default=True,
     metavar="K/N",
-    help="Make every Nth output only, from the Kth; no scores.",
+    help="Make only every Nth output, beginning with number K (from 0), and compute no scores.",
 )
 @click.option(
     "--tracking-uri",
     default="sqlite:///mlflow.db",
     show_default=True,
-    help="MLflow's, for models:/ addresses and --experiment.",
+    help="Tracking URI of MLflow, for models:/ addresses and --experiment.",
 )
-@click.option("--experiment", help="Log figures and report to this experiment of MLflow.")
+@click.option("--experiment", help="Log figures and report to this MLflow experiment.")
 @click.option(
     "--fetch-from",
     multiple=True,
     metavar="HOST",
-    help="Host that an editor's service may answer with addresses of.",
+    help="Host from which images may be fetched if an editor's service answers with URLs.",
 )
 def bench(**options: Any) -> None:
     """Score image editors on REDEdit, ImgEdit, GEdit, RISEBench, KRIS, TextEditBench, or a suite of yours.
@@ -144,12 +158,12 @@ def bench(**options: Any) -> None:
       emberline bench --suite plain --data mine --outputs ours=out/ours --judge openai:gpt-4.1
 
     \b
-    Outputs that exist already, named as the official scripts name them, with or without their folders:
+    Existing outputs, named as the official scripts name them, with or without their folders:
       emberline bench --suite rededit --lang zh --data rededit_bench --images REDEdit_Bench \\
         --outputs mine=out/mine --outputs theirs=out/theirs --judge gemini:gemini-3-flash-preview
 
     \b
-    The same again from the stored replies, asking nobody:
+    Score again from the stored replies, without asking a judge:
       emberline bench ... --judge replay:bench/rededit-zh/replies.jsonl --out again
 
     \b
@@ -157,13 +171,13 @@ def bench(**options: Any) -> None:
       emberline bench --suite imgedit --data Benchmark/Basic --images Benchmark/images \\
         --editor models:/emberline-edit@champion --judge openai:gpt-4.1
 
-    Keys are read from OPENAI_API_KEY, GEMINI_API_KEY and EDITOR_API_KEY and stored nowhere. The folder of the
-    run keeps every reply; a run that was stopped goes on where it was, and asks no answered question again.
-    Every figure comes in two readings, official and strict, with the share of samples that have scores, a
-    95 % interval, and the value that it would have if every missing sample were the worst possible.
+    Keys are read from OPENAI_API_KEY, GEMINI_API_KEY and EDITOR_API_KEY and are not stored. The folder of the
+    run keeps every reply: an interrupted run continues where it stopped and asks no answered question again.
+    Every figure is computed in two scoring modes, official and strict, with the share of samples that have
+    scores, a 95 % interval, and the value if every missing sample had the worst possible score.
 
     \b
-    Text in pictures, read by OCR and compared with what should be there:
+    Compare the text in images, read by OCR, with the text that the edit asks for:
       emberline targets propose --suite rededit --lang zh --data rededit_bench --out targets.jsonl
       emberline bench ... --text targets.jsonl
 
@@ -186,7 +200,7 @@ def _bench(
     json_file: Path | None,
     **rest: Any,
 ) -> None:
-    from benchmarks.evaluate import evaluate
+    from benchmarks.report.evaluate import evaluate
 
     shard = _shard(rest["shard"])
     suite = load_suite(name, data=data, images=images, lang=lang)
@@ -226,8 +240,8 @@ def _asked(suite: Suite, questions: str) -> Suite:
 
 
 def _settings(suite: Suite, **rest: Any) -> Any:
-    from benchmarks.evaluate import Settings
-    from benchmarks.scoring.measuring import companion_tools, text_metric
+    from benchmarks.scoring.score_outputs import Settings
+    from benchmarks.scoring.tools import auxiliary_tools, text_metric
 
     asked = rest["companions"]
     wanted = rest["judge_spec"] is None if asked is None else asked
@@ -235,7 +249,7 @@ def _settings(suite: Suite, **rest: Any) -> Any:
         repeats=rest["repeats"],
         parallel=rest["parallel"],
         text=text_metric(suite, rest["text_file"], rest["text_weights"]),
-        companions=companion_tools(rest["weights"]) if wanted or rest["weights"] else None,
+        auxiliary=auxiliary_tools(rest["weights"]) if wanted or rest["weights"] else None,
     )
 
 
@@ -247,8 +261,8 @@ def _track(figures: Mapping[str, Any], folder: Path, tracking_uri: str, experime
     try:
         run_id = log_report(figures, folder, tracking_uri=tracking_uri, experiment=experiment)
     except MlflowException as error:
-        raise SuiteError(f"MLflow at {tracking_uri} did not take the figures: {error.message}") from error
-    click.echo(f"MLflow has them as run {run_id}.")
+        raise SuiteError(f"MLflow at {tracking_uri} refused the figures: {error.message}") from error
+    click.echo(f"Logged to MLflow as run {run_id}.")
 
 
 def _outputs(
@@ -259,13 +273,13 @@ def _outputs(
     named = _named([*finished, *editors])  # one list, so that no name is in both
     for model, place in named[: len(finished)]:
         if not Path(place).is_dir():
-            raise SuiteError(f"--outputs {model}: there is no folder {place}.")
+            raise SuiteError(f"--outputs {model}: the folder {place} does not exist.")
         outputs[model] = find_outputs(Path(place), suite.items)
         made_with[model] = {"outputs": place}
     for model, spec in named[len(finished) :]:
         from benchmarks.editors.choose import Sampling, chosen_editor
         from benchmarks.editors.run import run_editor
-        from benchmarks.judges.http import Retries
+        from models.vlm.http import Retries
 
         retries = Retries(first_wait=rest["retry_wait"])
         sampling = Sampling(rest["seed"], rest["steps"], rest["cfg"], rest["size"], retries)
@@ -288,7 +302,7 @@ def _judge(suite: Suite, models: Sequence[str], **rest: Any) -> tuple[Suite, Any
     if rest["judge_spec"] is None:
         return suite, None
     from benchmarks.judges.choose import chosen_judge
-    from benchmarks.judges.http import Retries
+    from models.vlm.http import Retries
 
     return chosen_judge(
         rest["judge_spec"],
@@ -302,9 +316,9 @@ def _judge(suite: Suite, models: Sequence[str], **rest: Any) -> tuple[Suite, Any
 def _named(values: Sequence[str]) -> list[tuple[str, str]]:
     found = []
     for value in values:
-        name, equals, place = value.partition("=")
+        name, separator, place = value.partition("=")
         found.append(
-            (name, place) if equals else (Path(value.partition("#")[2] or value).name or value, value)
+            (name, place) if separator else (Path(value.partition("#")[2] or value).name or value, value)
         )
     names = [name for name, _ in found]
     twice = sorted(
@@ -316,7 +330,7 @@ def _named(values: Sequence[str]) -> list[tuple[str, str]]:
     )
     if twice:
         raise SuiteError(
-            f"Each model needs a name of its own without slashes, as in NAME=DIR; found {twice[0]!r}."
+            f"Each model needs a unique name without slashes, as in NAME=DIR; found {twice[0]!r}."
         )
     return found
 
@@ -347,8 +361,8 @@ def _print(figures: Mapping[str, Any], console: Console) -> None:
             column, justify="right" if numbers else "left", overflow="fold", no_wrap=column == "95 % interval"
         )
     order = list(figures["models"])
-    measures = [row["measure"] for row in figures["figures"]]
-    rows = sorted(figures["figures"], key=lambda r: (measures.index(r["measure"]), order.index(r["model"])))
+    metrics = [row["measure"] for row in figures["figures"]]
+    rows = sorted(figures["figures"], key=lambda r: (metrics.index(r["measure"]), order.index(r["model"])))
     for row in rows:
         mark = "" if row["complete"] and figures["suite_complete"] else " ⚠"
         table.add_row(

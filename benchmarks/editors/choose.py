@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from benchmarks.editors.run import Editor
-from benchmarks.judges.http import Retries
+from benchmarks.editors.run import ImageEditor
 from benchmarks.suites.item import SuiteError
 from models.registry.registry import folder_sha256
+from models.vlm.http import Retries
 
 KEY = "EDITOR_API_KEY"
 """Name in the environment of the secret that an editor's service gets."""
@@ -28,7 +28,9 @@ class Sampling(NamedTuple):
     retries: Retries = Retries()
 
 
-def chosen_editor(spec: str, sampling: Sampling, *, tracking_uri: str, fetch_from: Sequence[str]) -> Editor:
+def chosen_editor(
+    spec: str, sampling: Sampling, *, tracking_uri: str, fetch_from: Sequence[str]
+) -> ImageEditor:
     """Returns the editor of a specification.
 
     Args:
@@ -36,7 +38,7 @@ def chosen_editor(spec: str, sampling: Sampling, *, tracking_uri: str, fetch_fro
             diffusers folder.
         sampling: seed, steps, scale, size policy (`source` or `model`).
         tracking_uri: of MLflow.
-        fetch_from: hosts that a service's pictures may be fetched from.
+        fetch_from: hosts that a service's images may be fetched from.
 
     Raises:
         SuiteError: there is no such editor.
@@ -48,8 +50,8 @@ def chosen_editor(spec: str, sampling: Sampling, *, tracking_uri: str, fetch_fro
     folder = Path(spec)
     if not (folder / "model_index.json").exists():
         raise SuiteError(
-            f"{spec!r} is no editor. Expected models:/name@alias, https://host/v1#model, or a diffusers "
-            "folder with model_index.json. A folder of finished outputs goes to --outputs."
+            f"{spec!r} is not an editor. Expected models:/name@alias, https://host/v1#model, or a diffusers "
+            "folder with model_index.json. Use --outputs for a folder of finished outputs."
         )
     from benchmarks.editors.pipeline import PipelineEditor
 
@@ -63,18 +65,18 @@ def chosen_editor(spec: str, sampling: Sampling, *, tracking_uri: str, fetch_fro
     )
 
 
-def _registered(spec: str, sampling: Sampling, tracking_uri: str) -> Editor:
+def _registered(spec: str, sampling: Sampling, tracking_uri: str) -> ImageEditor:
     from benchmarks.editors.registered import RegisteredEditor
 
     if sampling.cfg is not None or sampling.size != "model":
-        raise SuiteError("A registered model decides scale and size itself. Leave out --cfg and --size.")
+        raise SuiteError("A registered model decides scale and size itself. Remove --cfg and --size.")
     try:
         return RegisteredEditor(spec, tracking_uri=tracking_uri, seed=sampling.seed, steps=sampling.steps)
     except ValueError as error:
         raise SuiteError(str(error)) from error
 
 
-def _endpoint(spec: str, sampling: Sampling, fetch_from: Sequence[str]) -> Editor:
+def _endpoint(spec: str, sampling: Sampling, fetch_from: Sequence[str]) -> ImageEditor:
     from benchmarks.editors.endpoint import SOURCE_SIZE, EndpointEditor
 
     url, _, model = spec.partition("#")

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from benchmarks.editors.run import EditFailedError
-from benchmarks.judges.http import Response, Retries, checked_url, new_client, request_patiently
 from benchmarks.suites.item import BenchItem, MissingPictureError
 from models.common.pixels import UnreadableImageError, decode, encode_png
 from models.common.seeding import derived_seed
+from models.vlm.http import Response, Retries, checked_url, new_client, request_patiently
 
 MAX_SEED = 2**31
 """Seeds of services are 32-bit integers."""
@@ -46,7 +46,7 @@ class EndpointEditor:
             seed: each sample sends its own, derived from this and its id.
             settings: further form fields, such as `num_inference_steps`, `true_cfg_scale`, and `size`, where
                 `source` is that of each sample.
-            hosts: from which pictures may be fetched where the service answers with an address; the service's
+            hosts: from which images may be fetched where the service answers with an address; the service's
                 own host always may.
             retries: patience.
         """
@@ -62,7 +62,7 @@ class EndpointEditor:
         """Returns the outputs, asked for one by one.
 
         Raises:
-            EditFailedError: the service declined or failed, or answered with no picture.
+            EditFailedError: the service declined or failed, or answered with no image.
         """
         return [self._edited(item) for item in items]
 
@@ -98,7 +98,7 @@ class EndpointEditor:
             data = base64.b64decode(coded, validate=True) if coded else self._fetched(str(found["url"]))
             return decode(data)
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, binascii.Error) as error:
-            raise EditFailedError(f"the service answered with no picture: {error!s:.200}") from error
+            raise EditFailedError(f"the service answered without an image: {error!s:.200}") from error
 
     def _fetched(self, address: str) -> bytes:
         host = urlsplit(address).netloc
@@ -111,5 +111,5 @@ class EndpointEditor:
             lambda: self._bare.stream("GET", address), retries=self._retries, key=address
         )
         if response.outcome != "ok":
-            raise EditFailedError(f"the picture could not be fetched: {response.note}")
+            raise EditFailedError(f"the image could not be fetched: {response.note}")
         return response.body

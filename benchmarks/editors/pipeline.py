@@ -94,7 +94,7 @@ class PipelineEditor:
             return negative
         name = next((name for name in CFG_ARGUMENTS if name in accepted), None)
         if name is None:
-            raise TypeError(f"{type(self._pipeline).__name__} takes no guidance. Leave the scale out.")
+            raise TypeError(f"{type(self._pipeline).__name__} has no guidance argument. Remove --cfg.")
         return {**negative, name: self.settings["cfg"]}
 
     @cached_property
@@ -107,5 +107,5 @@ class PipelineEditor:
         try:
             pipeline: Any = DiffusionPipeline.from_pretrained(self._folder, trust_remote_code=True, **kind)
         except (OSError, ValueError, AttributeError, ImportError) as error:
-            raise SuiteError(f"{self._folder} is no pipeline that loads: {error}") from error
+            raise SuiteError(f"{self._folder} cannot be loaded as a pipeline: {error}") from error
         return pipeline.to("cuda" if cuda else "cpu")

@@ -22,7 +22,7 @@ class EditFailedError(RuntimeError):
     """An editor declined or could not make one output; the others are made all the same."""
 
 
-class Editor(Protocol):
+class ImageEditor(Protocol):
     """What can be benchmarked."""
 
     @property
@@ -31,7 +31,7 @@ class Editor(Protocol):
         ...
 
     def edit(self, items: Sequence[BenchItem]) -> list[np.ndarray]:
-        """Returns the outputs (H, W, 3) uint8 of items whose pictures have equal shapes.
+        """Returns the outputs (H, W, 3) uint8 of items whose images have equal shapes.
 
         Raises:
             EditFailedError: one of them could not be made.
@@ -41,7 +41,7 @@ class Editor(Protocol):
 
 def run_editor(
     items: Sequence[BenchItem],
-    editor: Editor,
+    editor: ImageEditor,
     *,
     folder: Path,
     batch: int,
@@ -91,6 +91,38 @@ def run_editor(
     return _collected(items, folder, inputs)
 
 
+def run_editors(
+    items: Sequence[BenchItem],
+    editors: Mapping[str, ImageEditor],
+    *,
+    folder: Path,
+    batch: int,
+    progress: Progress,
+) -> dict[str, Outputs]:
+    """Returns the outputs of several editors, each of which made all of them.
+
+    Args:
+        items: from `checked_suite`.
+        editors: name to editor; the outputs of each are in the subfolder with its name.
+        folder: of all editors.
+        batch: number of samples edited at once.
+        progress: called with what is done.
+
+    Raises:
+        SuiteError: an editor could not make all outputs.
+    """
+    outputs = {}
+    for name, editor in editors.items():
+        made = run_editor(items, editor, folder=folder / name, batch=batch, progress=progress)
+        if made.problems:
+            sample_id, problem = next(iter(made.problems.items()))
+            raise SuiteError(
+                f"{name} made no output for {len(made.problems)} samples. The first, {sample_id}: {problem}"
+            )
+        outputs[name] = made
+    return outputs
+
+
 def output_path(folder: Path, item: BenchItem) -> Path:
     """Returns where the output of an item lies in the folder of an editor."""
     return folder / f"{item.output or item.sample_id}.png"
@@ -107,7 +139,9 @@ def _turns(items: Sequence[BenchItem]) -> Iterator[Sequence[BenchItem]]:
     while left:
         ready = [item for item in left if item.after is None or item.after in made]
         if not ready:
-            raise SuiteError(f"{left[0].sample_id} comes after {left[0].after!r}, which never comes.")
+            raise SuiteError(
+                f"{left[0].sample_id} comes after {left[0].after!r}, which is not in the suite or in a cycle."
+            )
         yield ready
         made |= {item.sample_id for item in ready}
         left = [item for item in left if item.sample_id not in made]
@@ -137,11 +171,11 @@ def _parts(
     number, shards = shard
     first = [item for item in told if item.after is None]
     parts = [part for place, part in enumerate(_batches(first, batch)) if place % shards == number]
-    # One at a time, since the turn before may have failed, and then there is no picture to batch by.
+    # One at a time, since the turn before may have failed, and then there is no image to batch by.
     return [*parts, *([item] for item in told if item.after in ours)]
 
 
-def _make(part: Sequence[BenchItem], editor: Editor, folder: Path, inputs: Mapping[str, str]) -> None:
+def _make(part: Sequence[BenchItem], editor: ImageEditor, folder: Path, inputs: Mapping[str, str]) -> None:
     try:
         outputs = editor.edit(part)
     except EditFailedError as error:
@@ -209,8 +243,8 @@ def _claim(folder: Path, settings: Mapping[str, Any]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise SuiteError(
-            f"{folder} holds files that no editor made here. Move them away, or name another --out; finished "
-            "outputs go to --outputs."
+            f"{folder} contains files that no editor made here. Move them away, or choose another --out; use "
+            "--outputs for finished outputs."
         )
     _write(record, text.encode())
 

@@ -1,4 +1,4 @@
-"""Our evaluator as a judge, and as the scorer of the demo's benchmark: one way of looking at pictures."""
+"""Our evaluator as a judge, and as the scorer of the demo's benchmark."""
 
 import hashlib
 import json
@@ -9,13 +9,13 @@ from threading import Lock
 import numpy as np
 import torch
 
-from benchmarks.judges.judge import Answer, Request
-from benchmarks.parsing.reading import State
+from benchmarks.judges.judge import JudgeRequest
 from models.common.pixels import decode
-from models.common.thumbnail import squeeze
+from models.common.thumbnail import resize_to_square
 from models.common.weights import WEIGHTS
 from models.evaluator.pair_evaluator import PairEvaluator, load_evaluator
 from models.text_encoders.minilm import TextEncoder, load_text_encoder
+from models.vlm.client import Answer, ReplyState
 
 
 class EvaluatorScorer:
@@ -50,20 +50,20 @@ class EvaluatorJudge:
         self.identity = {"judge": "evaluator", "weights_sha256": weights}
         self._scorer, self._lock = load_scorer(folder, text_encoder), Lock()
 
-    def ask(self, request: Request) -> Answer:
-        """Returns the score as a reply; an instruction outside the encoder's languages is declined."""
+    def ask(self, request: JudgeRequest) -> Answer:
+        """Returns the score as a reply; an instruction in a language that the encoder lacks is refused."""
         instruction = request.question.parts[0]
         if request.lang not in TextEncoder.languages:
             return Answer(
-                State.REFUSED, note=f"the text encoder reads {', '.join(TextEncoder.languages)} only"
+                ReplyState.REFUSED, note=f"the text encoder reads {', '.join(TextEncoder.languages)} only"
             )
-        files = request.carried.files
-        pictures = [decode(files["source"]), decode(files["output"])]
+        files = request.payload.files
+        source, output = decode(files["source"]), decode(files["output"])
         with self._lock:
-            score = self._scorer([pictures[0]], [getattr(instruction, "text", "")], [pictures[1]])[0]
-        return Answer(State.OK, reply=json.dumps({"alignment": round(score, 6)}))
+            score = self._scorer([source], [getattr(instruction, "text", "")], [output])[0]
+        return Answer(ReplyState.OK, reply=json.dumps({"alignment": round(score, 6)}))
 
 
-def _tensor(pictures: Sequence[np.ndarray]) -> torch.Tensor:
-    squares = np.stack([squeeze(picture) for picture in pictures])
+def _tensor(images: Sequence[np.ndarray]) -> torch.Tensor:
+    squares = np.stack([resize_to_square(image) for image in images])
     return torch.from_numpy(squares).permute(0, 3, 1, 2).float() / 127.5 - 1

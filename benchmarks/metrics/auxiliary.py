@@ -1,4 +1,4 @@
-"""What an output did to its source besides the edit: moved it, zoomed it, changed the rest, lost a face."""
+"""Auxiliary metrics of an output against its source: shift, zoom, changes outside the edit, faces."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,19 +11,19 @@ import numpy as np
 
 from benchmarks.metrics.preservation import LEAST_SHARE, Preservation, preservation
 from benchmarks.metrics.region import MASKED, edit_region, text_region
-from benchmarks.metrics.registration import Aligner, Alignment, laid_back, resized_to
+from benchmarks.metrics.registration import Registration, SourceMatcher, laid_back, resized_to
 from benchmarks.metrics.text.places import Box, TextPlaces
 from benchmarks.parsing.reading import Reading, State
-from benchmarks.protocols.protocol import Measure
+from benchmarks.protocols.protocol import Metric
 from benchmarks.scoring.aggregate import RULES
-from benchmarks.scoring.auxiliary import Unjudged
-from benchmarks.scoring.measured import output_pixels, why_unread
+from benchmarks.scoring.auxiliary import AuxiliaryMetrics
+from benchmarks.scoring.measure_outputs import output_pixels, why_unread
 from benchmarks.scoring.table import Value, measured_rows
 from benchmarks.suites.item import BenchItem, MissingPictureError
 from benchmarks.suites.outputs import Outputs
 from models.common.pixels import UnreadableImageError, shrink
 from models.common.progress import Progress
-from models.common.thumbnail import squeeze
+from models.common.thumbnail import resize_to_square
 from models.faces.opencv_faces import Face, FaceReader, identity_similarity
 from models.similarity.pair_metrics import PSNR_CAP
 
@@ -32,32 +32,32 @@ if TYPE_CHECKING:  # both load torch, which a run of stored replies has no use f
     from models.similarity.lpips import Lpips
 
 STRICT = RULES["strict"]
-SHIFT = Measure("shift", "Shift of the picture, pixels of the source", worst=None, best=0.0, official=STRICT)
-ZOOM = Measure("zoom", "Zoom of the picture either way, percent", worst=None, best=0.0, official=STRICT)
-KEPT_PSNR = Measure("kept_psnr", "PSNR outside the edit, dB", 0.0, PSNR_CAP, STRICT, decimals=1)
-KEPT_SSIM = Measure("kept_ssim", "SSIM outside the edit", -1.0, 1.0, STRICT, decimals=3)
-KEPT_MSE = Measure("kept_mse", "Mean squared difference outside the edit", 255.0**2, 0.0, STRICT, decimals=1)
-KEPT_LPIPS = Measure("kept_lpips", "LPIPS outside the edit", None, 0.0, STRICT, decimals=3)
-KEPT_DESCRIPTOR = Measure(
+SHIFT = Metric("shift", "Shift of the picture, pixels of the source", worst=None, best=0.0, official=STRICT)
+ZOOM = Metric("zoom", "Zoom of the picture either way, percent", worst=None, best=0.0, official=STRICT)
+KEPT_PSNR = Metric("kept_psnr", "PSNR outside the edit, dB", 0.0, PSNR_CAP, STRICT, decimals=1)
+KEPT_SSIM = Metric("kept_ssim", "SSIM outside the edit", -1.0, 1.0, STRICT, decimals=3)
+KEPT_MSE = Metric("kept_mse", "Mean squared difference outside the edit", 255.0**2, 0.0, STRICT, decimals=1)
+KEPT_LPIPS = Metric("kept_lpips", "LPIPS outside the edit", None, 0.0, STRICT, decimals=3)
+KEPT_DESCRIPTOR = Metric(
     "kept_descriptor", "Cosine of copy descriptors outside the edit", -1.0, 1.0, STRICT, decimals=3
 )
-IDENTITY = Measure("identity", "Likeness of faces, 0 to 1", 0.0, 1.0, STRICT, decimals=3)
-MEASURES = (SHIFT, ZOOM, KEPT_PSNR, KEPT_SSIM, KEPT_MSE, KEPT_LPIPS, KEPT_DESCRIPTOR, IDENTITY)
+IDENTITY = Metric("identity", "Likeness of faces, 0 to 1", 0.0, 1.0, STRICT, decimals=3)
+METRICS = (SHIFT, ZOOM, KEPT_PSNR, KEPT_SSIM, KEPT_MSE, KEPT_LPIPS, KEPT_DESCRIPTOR, IDENTITY)
 
 NOWHERE = Reading(State.UNMEASURED, note="OCR finds no text of the edit, or text everywhere")
 UNALIGNED = Reading(State.UNMEASURED, note="too little in common with the source to tell a shift")
 
 STILL_SHIFT, STILL_ZOOM, STILL_TURN = 0.1, 0.02, 0.02
-"""Pixels, percent and degrees below which a picture hasn't moved: moving it back would only blur it."""
+"""Pixels, percent and degrees below which an image hasn't moved: moving it back would only blur it."""
 
 LONG_SIDE = 2048
-"""Pixels: larger pictures are compared at this size, or those of 64 megapixels would take gigabytes each."""
+"""Pixels: larger images are compared at this size, or those of 64 megapixels would take gigabytes each."""
 
 WORKERS = 2
 
 
 @dataclass(frozen=True)
-class Tools:
+class AuxiliaryTools:
     """What needs weights that nobody ships with this; None is not measured, and the report says so."""
 
     faces: FaceReader | None = None
@@ -68,7 +68,7 @@ class Tools:
 class _Item:
     """One item, its source looked at once for all models."""
 
-    def __init__(self, item: BenchItem, tools: Tools, places: TextPlaces | None) -> None:
+    def __init__(self, item: BenchItem, tools: AuxiliaryTools, places: TextPlaces | None) -> None:
         whole = item.sources[0].pixels()
         self.source = shrink(whole, LONG_SIDE)
         self.scale = max(whole.shape[:2]) / max(self.source.shape[:2])
@@ -78,20 +78,20 @@ class _Item:
         self.places = places if self.region is None and self.lacking is None else None
         if self.places is not None:
             self.region = text_region(self.places.source, self.source.shape[:2], 1 / self.scale)
-        self._aligner = Aligner(self.source, self.region)
+        self._aligner = SourceMatcher(self.source, self.region)
         self._faces: list[Face] | None = None if tools.faces is None else tools.faces.faces(self.source)
 
     def applies(self) -> set[str]:
-        """Returns the measures that an output of this item can have."""
+        """Returns the metrics that an output of this item can have."""
         names = {SHIFT.name, ZOOM.name} | ({IDENTITY.name} if self._faces else set())
         if self.lacking is not None or self._has_outside():
             names |= _kept(self.tools)
         return names
 
-    def values(self, output: np.ndarray, model: str) -> tuple[dict[str, Value], Alignment | None]:
-        """Returns what each measure gives for a model's output, and the alignment behind it."""
+    def values(self, output: np.ndarray, model: str) -> tuple[dict[str, Value], Registration | None]:
+        """Returns what each metric gives for a model's output, and the registration behind it."""
         whole, output = output, shrink(output, LONG_SIDE)
-        found = self._aligner.align(output)
+        found = self._aligner.register(output)
         values: dict[str, Value] = dict.fromkeys((SHIFT.name, ZOOM.name), UNALIGNED)
         if found is not None:
             values |= {SHIFT.name: found.shift * self.scale, ZOOM.name: abs(found.zoom)}
@@ -113,7 +113,7 @@ class _Item:
         return self.region is not None and (~self.region).mean() >= LEAST_SHARE
 
     def _text_region(
-        self, output: np.ndarray, found: Alignment | None, boxes: Sequence[Box], height: int
+        self, output: np.ndarray, found: Registration | None, boxes: Sequence[Box], height: int
     ) -> np.ndarray:
         """Returns where old and new text stand, the latter as the output lies and as it is moved back."""
         assert self.region is not None, "the place of old text"
@@ -124,7 +124,7 @@ class _Item:
         return region if found is None else region | (laid_back(drawn, found, shape)[0].max(axis=2) >= MASKED)
 
     def _outside(
-        self, output: np.ndarray, found: Alignment | None, outside: np.ndarray
+        self, output: np.ndarray, found: Registration | None, outside: np.ndarray
     ) -> Mapping[str, Value]:
         picture, where, kept = self._nearest(output, found, outside)
         assert kept is not None, "the output as it is has all that lies outside"
@@ -139,7 +139,7 @@ class _Item:
         }
 
     def _nearest(
-        self, output: np.ndarray, found: Alignment | None, outside: np.ndarray
+        self, output: np.ndarray, found: Registration | None, outside: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, Preservation | None]:
         """Returns the output as it is or moved back, whichever is nearer, which pixels count, and figures."""
         shape = self.source.shape[:2]
@@ -155,31 +155,31 @@ class _Item:
 
 
 class _Compared(NamedTuple):
-    """What an output comes to, by measure; how it is moved; whether it was read, and shrunk."""
+    """What an output comes to, by metric; how it is moved; whether it was read, and shrunk."""
 
     values: Mapping[str, Value]
-    alignment: Alignment | None
+    registration: Registration | None
     readable: bool
     shrunk: bool = False
 
 
-def measure_companions(
+def measure_auxiliary(
     items: Sequence[BenchItem],
     outputs: Mapping[str, Outputs],
-    tools: Tools,
+    tools: AuxiliaryTools,
     *,
     folder: Path,
     progress: Progress,
     places: Mapping[str, TextPlaces] | None = None,
-) -> Unjudged:
-    """Returns what can be measured of every output against its source; companions.jsonl has it by sample.
+) -> AuxiliaryMetrics:
+    """Returns the auxiliary metrics of every output; companions.jsonl contains them by sample.
 
     Args:
         items: of the suite.
         outputs: by model.
         tools: faces, descriptor, LPIPS, as far as there are weights.
         folder: of the run.
-        progress: told what is done.
+        progress: called with what is done.
         places: where edits of text belong, by sample; counts where there is neither mask nor truth.
     """
     places = places or {}
@@ -198,7 +198,7 @@ def measure_companions(
     lines = [json.dumps(record, ensure_ascii=False) for record in records]
     (folder / "companions.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     names = {name for by_model in found for one in by_model.values() for name in one.values}
-    shown = [measure for measure in MEASURES if measure.name in names]
+    shown = [metric for metric in METRICS if metric.name in names]
     rows: list[Mapping[str, Any]] = []
     for model in outputs:
         pairs = zip(items, found, strict=True)
@@ -214,13 +214,13 @@ def measure_companions(
     shrunk = sum(any(one.shrunk for one in by_model.values()) for by_model in found)
     if shrunk:
         notes.append(f"{shrunk} sources are over {LONG_SIDE:,} pixels long and were compared at that size.")
-    return Unjudged(rows, shown, notes, {"companions": _facts(tools)})
+    return AuxiliaryMetrics(rows, shown, notes, {"companions": _facts(tools)})
 
 
 def _of_item(
-    item: BenchItem, outputs: Mapping[str, Outputs], tools: Tools, places: TextPlaces | None
+    item: BenchItem, outputs: Mapping[str, Outputs], tools: AuxiliaryTools, places: TextPlaces | None
 ) -> dict[str, _Compared]:
-    """Returns what each model's output of an item comes to; the measures are the same for all models."""
+    """Returns what each model's output of an item comes to; the metrics are the same for all models."""
     try:
         against = _Item(item, tools, places)
     except (MissingPictureError, UnreadableImageError) as error:
@@ -245,25 +245,25 @@ def _region(item: BenchItem) -> tuple[np.ndarray | None, Reading | None]:
         return None, Reading(State.MISSING_SOURCE, note=f"mask or known truth: {error}")
 
 
-def _kept(tools: Tools) -> set[str]:
-    """Returns the measures of what lies outside an edit, as far as there are weights for them."""
+def _kept(tools: AuxiliaryTools) -> set[str]:
+    """Returns the metrics of what lies outside an edit, as far as there are weights for them."""
     names = {KEPT_PSNR.name, KEPT_SSIM.name, KEPT_MSE.name}
     names |= set() if tools.lpips is None else {KEPT_LPIPS.name}
     return names | (set() if tools.descriptor is None else {KEPT_DESCRIPTOR.name})
 
 
 def _record(model: str, item: BenchItem, compared: _Compared) -> dict[str, Any]:
-    values = {measure.name: compared.values.get(measure.name) for measure in MEASURES}
+    values = {metric.name: compared.values.get(metric.name) for metric in METRICS}
     figures = {name: None if isinstance(value, Reading) else value for name, value in values.items()}
-    described = _described(compared.alignment)
+    described = _described(compared.registration)
     return {"model": model, "id": item.sample_id, "figures": figures, "alignment": described}
 
 
-def _is_still(found: Alignment) -> bool:
+def _is_still(found: Registration) -> bool:
     return found.shift < STILL_SHIFT and abs(found.zoom) < STILL_ZOOM and abs(found.turn) < STILL_TURN
 
 
-def _described(found: Alignment | None) -> dict[str, Any] | None:
+def _described(found: Registration | None) -> dict[str, Any] | None:
     if found is None:
         return None
     values = found._asdict()
@@ -271,7 +271,7 @@ def _described(found: Alignment | None) -> dict[str, Any] | None:
 
 
 def _blanked(source: np.ndarray, picture: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns both pictures with one colour where nothing counts: the mean of what counts in the source."""
+    """Returns both images with one colour where nothing counts: the mean of what counts in the source."""
     colour = source[where].mean(axis=0).round().astype(np.uint8)
     return (
         np.where(where[..., None], source, colour).astype(np.uint8),
@@ -280,11 +280,11 @@ def _blanked(source: np.ndarray, picture: np.ndarray, where: np.ndarray) -> tupl
 
 
 def _likeness(descriptor: "CopyDescriptor", first: np.ndarray, second: np.ndarray) -> float:
-    vectors = descriptor.describe(np.stack([squeeze(first), squeeze(second)]))
+    vectors = descriptor.describe(np.stack([resize_to_square(first), resize_to_square(second)]))
     return float(np.clip(vectors[0] @ vectors[1], -1, 1))
 
 
-def _facts(tools: Tools) -> dict[str, Any]:
+def _facts(tools: AuxiliaryTools) -> dict[str, Any]:
     return {
         "faces": None if tools.faces is None else dict(tools.faces.identity),
         "descriptor": None if tools.descriptor is None else "copy descriptor",
@@ -292,7 +292,7 @@ def _facts(tools: Tools) -> dict[str, Any]:
     }
 
 
-def _notes(found: Sequence[Mapping[str, Any]], told: Sequence[Measure], tools: Tools) -> list[str]:
+def _notes(found: Sequence[Mapping[str, Any]], told: Sequence[Metric], tools: AuxiliaryTools) -> list[str]:
     notes = []
     lost = sum(record["alignment"] is None for record in found)
     if lost:
@@ -306,5 +306,5 @@ def _notes(found: Sequence[Mapping[str, Any]], told: Sequence[Measure], tools: T
         )
     missing = [name for name, tool in vars(tools).items() if tool is None]
     if missing:
-        notes.append(f"Not measured for want of weights (--weights NAME=PATH): {', '.join(missing)}.")
+        notes.append(f"Not measured because weights are missing (--weights NAME=DIR): {', '.join(missing)}.")
     return notes

@@ -1,4 +1,4 @@
-"""How well a picture was left alone outside the place of an edit."""
+"""How well an image was left alone outside the place of an edit."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ import numpy as np
 from models.similarity.pair_metrics import SSIM_RADIUS, psnr_of_mse, ssim_map
 
 LEAST_SHARE = 0.02
-"""Of a picture that must lie outside the edit: a thinner frame says nothing about the picture."""
+"""Of an image that must lie outside the edit: a thinner frame says nothing about the image."""
 
 
 class Preservation(NamedTuple):
@@ -18,7 +18,7 @@ class Preservation(NamedTuple):
         mse: mean squared difference of levels, 0 to 65,025.
         psnr: in dB, at most 100.
         ssim: mean structural similarity of grey values, -1 to 1.
-        share: of the picture that counted.
+        share: of the image that counted.
     """
 
     mse: float

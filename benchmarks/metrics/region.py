@@ -31,7 +31,7 @@ def edit_region(item: BenchItem, long_side: int | None = None) -> np.ndarray | N
     Mask and truth count together: a mask of where moved text comes to says nothing of where it was.
 
     Raises:
-        MissingPictureError: a picture of the item is not there.
+        MissingPictureError: an image of the item is missing.
         UnreadableImageError: one does not decode.
     """
     source = _shrunk(item.sources[0], long_side)
@@ -53,7 +53,7 @@ def _shrunk(picture: Picture, long_side: int | None) -> np.ndarray:
 
 
 def changed_region(source: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Returns where two pictures (H, W, 3) uint8 of equal size differ, (H, W) bool, grown a little."""
+    """Returns where two images (H, W, 3) uint8 of equal size differ, (H, W) bool, grown a little."""
     change = np.abs(source.astype(np.int16) - truth.astype(np.int16)).max(axis=2)
     edited = (change >= CHANGED).astype(np.uint8)
     return grown(cv2.morphologyEx(edited, cv2.MORPH_OPEN, np.ones((SPECKLE, SPECKLE), np.uint8)).astype(bool))
@@ -65,7 +65,7 @@ def text_region(boxes: Sequence[Box], shape: tuple[int, int], scale: float) -> n
     Args:
         boxes: corners of the lines.
         shape: (H, W).
-        scale: by which corners are multiplied, where the picture was shrunk after it was read.
+        scale: by which corners are multiplied, where the image was shrunk after it was read.
     """
     drawn = np.zeros(shape, np.uint8)
     for box in boxes:

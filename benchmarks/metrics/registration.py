@@ -20,27 +20,27 @@ TOLERANCE = 1.5
 
 LEAST_MATCHES = 15
 LEAST_SHARE = 0.2
-"""Of all matches: fewer agree by chance, or on a part of the picture that the edit itself moved."""
+"""Of all matches: fewer agree by chance, or on a part of the image that the edit itself moved."""
 
 LEAST_SPREAD = 0.15
-"""Share of the picture's area that agreeing matches span; a moved object is smaller than its picture."""
+"""Share of the image's area that agreeing matches span; a moved object is smaller than its image."""
 
 PIXELS_SIDE = 512
 LEAST_CORRELATION = 0.98
-"""Of all pixels, where features are too few: flat designs reach 0.99, other pictures hardly 0.9."""
+"""Of all pixels, where features are too few: flat designs reach 0.99, other images hardly 0.9."""
 
 ASPECT_TOLERANCE = 0.01
 """Relative difference of aspect ratios up to which a zoom is equal in both directions."""
 
 
-class Alignment(NamedTuple):
+class Registration(NamedTuple):
     """How a source is mapped onto an output of it.
 
     Attributes:
         matrix: (2, 3), from pixels of the source to pixels of the output brought to the source's size.
         dx: what stood at the centre of the source now stands so many of its pixels further right.
         dy: the same, further down.
-        zoom: by which the picture grew, in percent; negative where it shrank.
+        zoom: by which the image grew, in percent; negative where it shrank.
         turn: clockwise, in degrees.
         matches: points that agree on this; 0 where it was found by all pixels, for want of features.
         share: of all matched points; the correlation of all pixels where there are none.
@@ -60,7 +60,7 @@ class Alignment(NamedTuple):
         return float(np.hypot(self.dx, self.dy))
 
 
-class Aligner:
+class SourceMatcher:
     """Finds how outputs are moved against one source, whose features are found once.
 
     SIFT features are matched both ways and a similarity is fitted to those that agree (an affine map, where
@@ -85,15 +85,15 @@ class Aligner:
         self._features = _features(source, self._size, outside)
         self._source, self._outside = source, outside
 
-    def align(self, output: np.ndarray) -> Alignment | None:
-        """Returns the motion on which most of an output agrees with the source, None where there is none.
+    def register(self, output: np.ndarray) -> Registration | None:
+        """Returns the motion on which most of an output agrees with the source, None if there is none.
 
         Args:
             output: (H, W, 3) uint8 of any size; it is compared at the size of the source.
         """
         return self._by_features(output) or self._by_pixels(output)
 
-    def _by_features(self, output: np.ndarray) -> Alignment | None:
+    def _by_features(self, output: np.ndarray) -> Registration | None:
         points = _matched(self._features, _features(output, self._size, None))
         if points is None:
             return None
@@ -109,7 +109,7 @@ class Aligner:
             return None
         return self._found(matrix, self._size, int(agreeing.sum()), float(agreeing.mean()))
 
-    def _by_pixels(self, output: np.ndarray) -> Alignment | None:
+    def _by_pixels(self, output: np.ndarray) -> Registration | None:
         scale = min(1.0, PIXELS_SIDE / max(self._size))
         size = (max(1, round(self._size[0] * scale)), max(1, round(self._size[1] * scale)))
         first, second = (_grey(picture, size) for picture in (self._source, output))
@@ -120,21 +120,21 @@ class Aligner:
             correlation, matrix = cv2.findTransformECC(
                 first, second, start, cv2.MOTION_AFFINE, criteria, outside, 5
             )
-        except cv2.error:  # it did not converge, or a picture is one colour
+        except cv2.error:  # it did not converge, or an image is one colour
             return None
         if not correlation >= LEAST_CORRELATION:
             return None
         return self._found(matrix.astype(np.float64), size, 0, float(correlation))
 
-    def _found(self, matrix: np.ndarray, size: tuple[int, int], matches: int, share: float) -> Alignment:
-        """Returns a map between pictures of some size as one between pixels of the source."""
+    def _found(self, matrix: np.ndarray, size: tuple[int, int], matches: int, share: float) -> Registration:
+        """Returns a map between images of some size as one between pixels of the source."""
         factor = np.array([size[0] / self.width, size[1] / self.height])
-        half = 0.5 * (1 - factor)  # a pixel at p is at factor * p - half of the searched picture
+        half = 0.5 * (1 - factor)  # a pixel at p is at factor * p - half of the searched image
         linear = matrix[:, :2] * factor[None] / factor[:, None]
         offset = (matrix[:, 2] + half - matrix[:, :2] @ half) / factor
         centre = np.array([(self.width - 1) / 2, (self.height - 1) / 2])
         moved = linear @ centre + offset - centre
-        return Alignment(
+        return Registration(
             matrix=np.column_stack([linear, offset]),
             dx=float(moved[0]),
             dy=float(moved[1]),
@@ -145,23 +145,23 @@ class Aligner:
         )
 
 
-def align(source: np.ndarray, output: np.ndarray, mask: np.ndarray | None = None) -> Alignment | None:
-    """Returns the motion of one output against its source, see `Aligner`."""
-    return Aligner(source, mask).align(output)
+def register(source: np.ndarray, output: np.ndarray, mask: np.ndarray | None = None) -> Registration | None:
+    """Returns the motion of one output against its source, see `SourceMatcher`."""
+    return SourceMatcher(source, mask).register(output)
 
 
 def laid_back(
-    output: np.ndarray, alignment: Alignment, shape: tuple[int, int]
+    output: np.ndarray, registration: Registration, shape: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns an output moved back onto its source, (H, W, 3), and where it has pixels, (H, W) bool.
 
     Args:
         output: of any size.
-        alignment: of it.
+        registration: of the output.
         shape: height and width of the source.
     """
     size = (shape[1], shape[0])
-    warp = {"M": alignment.matrix, "dsize": size}
+    warp = {"M": registration.matrix, "dsize": size}
     resized = resized_to(output, *shape)
     back = cv2.warpAffine(
         resized, **warp, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
@@ -172,7 +172,7 @@ def laid_back(
 
 
 def resized_to(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Returns a picture at another size, whatever its own shape."""
+    """Returns an image at another size, whatever its own shape."""
     if picture.shape[:2] == (height, width):
         return picture
     shrinks = picture.shape[0] * picture.shape[1] > height * width
@@ -182,7 +182,7 @@ def resized_to(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 def _features(
     picture: np.ndarray, size: tuple[int, int], outside: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns places (N, 2) and descriptors (N, 128) of a picture at some size; None of too few."""
+    """Returns places (N, 2) and descriptors (N, 128) of an image at some size; None of too few."""
     grey = _grey(picture, size)
     sift = cv2.SIFT.create(nfeatures=FEATURES, contrastThreshold=LEAST_CONTRAST)
     keys, descriptors = sift.detectAndCompute(grey, outside)
@@ -192,7 +192,7 @@ def _features(
 def _matched(
     first: tuple[np.ndarray, np.ndarray] | None, second: tuple[np.ndarray, np.ndarray] | None
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns the places of features that choose each other, (M, 2) in either picture."""
+    """Returns the places of features that choose each other, (M, 2) in either image."""
     if first is None or second is None:
         return None
     forward, backward = _best(first[1], second[1]), _best(second[1], first[1])

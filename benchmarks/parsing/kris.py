@@ -13,7 +13,7 @@ MAX_LENGTH = 100_000
 SANE = 10**9
 
 UNREAD = math.nan
-"""Stands for a score that is not there, in a reply that holds another one."""
+"""Stands for a score that is missing, in a reply that holds another one."""
 
 OBJECT = re.compile(r"\{[^{}]*\}")
 SHARES = (
@@ -22,7 +22,7 @@ SHARES = (
 )
 
 
-def read_official(reply: str, labels: Sequence[str]) -> Reading:
+def read_official_kris(reply: str, labels: Sequence[str]) -> Reading:
     """Returns the scores under some labels, `UNREAD` for one that is missing beside another.
 
     A single score is looked for as `<label>_score` in an object, after the label in the text, and as a share

@@ -62,7 +62,7 @@ def official_scores(reply: str, cleaned: Callable[[str], str] = as_it_is) -> lis
     return [int(end) for end in ends if end.isdigit()]
 
 
-def read_official(reply: str, cleaned: Callable[[str], str] = as_it_is) -> Reading:
+def read_official_lines(reply: str, cleaned: Callable[[str], str] = as_it_is) -> Reading:
     """Returns what the official script averages, except that a refusal is a state here.
 
     A refusal is a reply that opens like one and holds at most one line that the script takes for a score.
@@ -80,7 +80,7 @@ def read_official(reply: str, cleaned: Callable[[str], str] = as_it_is) -> Readi
     return Reading(State.OK, tuple(float(score) for score in scores))
 
 
-def read_strict(reply: str, labels: Sequence[str]) -> Reading:
+def read_strict_lines(reply: str, labels: Sequence[str]) -> Reading:
     """Returns one whole score from 1 to 5 for each label, the later ones no higher than the first.
 
     The prompts demand that no score be higher than the first; where one is, it is lowered to it, and the note

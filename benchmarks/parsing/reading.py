@@ -1,11 +1,14 @@
-"""What a judge's reply amounts to: scores, or the reason why there are none. Nothing is ever guessed."""
+"""The result of parsing a judge's reply: scores, or the reason why there are none; nothing is guessed."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """Why a sample has scores, or has none."""
+    """Whether a sample has scores, or why it has none.
+
+    Contains the values of `models.vlm.client.ReplyState`, the states of stored replies.
+    """
 
     OK = "ok"
     PARSE_FAILED = "parse_failed"
@@ -14,17 +17,17 @@ class State(StrEnum):
     MISSING_OUTPUT = "missing_output"
     MISSING_SOURCE = "missing_source"
     UNMEASURED = "unmeasured"
-    """The output is there and can't be measured, such as for its size."""
+    """The output exists but cannot be measured, for example because of its size."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One reply, read in one mode.
+    """One reply, parsed in one scoring mode.
 
     Attributes:
-        state: `ok` exactly where there are scores.
+        state: `ok` if and only if there are scores.
         scores: in the order of the protocol's dimensions; empty unless `ok`.
-        note: what was wrong, or what was done to the scores; empty where there is nothing to say.
+        note: what was wrong, or how the scores were changed; may be empty.
     """
 
     state: State
@@ -36,5 +39,5 @@ class Reading:
 
 
 def failed(note: str) -> Reading:
-    """Returns the reading of a reply that holds no scores that this mode accepts."""
+    """Returns the reading of a reply without scores that the scoring mode accepts."""
     return Reading(State.PARSE_FAILED, note=note)

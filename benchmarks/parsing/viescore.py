@@ -52,7 +52,7 @@ def official_outcome(reply: str, attempt: int) -> OfficialOutcome:
     return OfficialOutcome("random") if attempt > 1 else _official_bare(reply)
 
 
-def read_official(reply: str, attempt: int) -> Reading:
+def read_official_viescore(reply: str, attempt: int) -> Reading:
     """Returns what the official script scores, except that what it guesses is a state here, never a number.
 
     Where the official script would crash or ask for ever (text instead of numbers, an empty list), there are
@@ -73,7 +73,7 @@ def read_official(reply: str, attempt: int) -> Reading:
     return Reading(State.OK, tuple(float(score) for score in outcome.scores))
 
 
-def read_strict(reply: str) -> Reading:
+def read_strict_viescore(reply: str) -> Reading:
     """Returns the two scores of a reply that holds exactly one JSON object with them, whole and from 0 to 10.
 
     Prose, code fences and delimiters around the object don't matter. Lists without an object, single scores,

@@ -56,7 +56,7 @@ TOO_LONG = 2.0
 """Seconds for one reply; what takes longer counts as a hang, and as a crash."""
 
 
-class Outcome(NamedTuple):
+class FuzzOutcome(NamedTuple):
     """How many replies were tried, and what went wrong; an example of each fault is kept."""
 
     replies: int
@@ -68,22 +68,22 @@ class Outcome(NamedTuple):
 
 def _read_two(reply: str) -> Reading:
     """Returns the scores of KRIS-Bench's only question for two, without the place of one that is missing."""
-    reading = kris.read_official(reply, ("instruction", "knowledge"))
+    reading = kris.read_official_kris(reply, ("instruction", "knowledge"))
     return replace(reading, scores=tuple(score for score in reading.scores if not np.isnan(score)))
 
 
 READERS: dict[str, Callable[[str], Reading]] = {
-    "VIEScore official, first try": lambda reply: viescore.read_official(reply, 1),
-    "VIEScore official, second try": lambda reply: viescore.read_official(reply, 2),
-    "VIEScore strict": viescore.read_strict,
-    "lines official, ImgEdit": lines.read_official,
-    "lines official, REDEdit": lambda reply: lines.read_official(reply, str.strip),
-    "lines strict": lambda reply: lines.read_strict(reply, LABELS),
+    "VIEScore official, first try": lambda reply: viescore.read_official_viescore(reply, 1),
+    "VIEScore official, second try": lambda reply: viescore.read_official_viescore(reply, 2),
+    "VIEScore strict": viescore.read_strict_viescore,
+    "lines official, ImgEdit": lines.read_official_lines,
+    "lines official, REDEdit": lambda reply: lines.read_official_lines(reply, str.strip),
+    "lines strict": lambda reply: lines.read_strict_lines(reply, LABELS),
     "one line strict": lines.read_single,
     "rubric": lambda reply: lines.read_labelled(reply, LABELS, 0, 5),
     "final score official": final_score.read_official_final,
     "final score strict": lambda reply: final_score.read_strict_final(reply, 0, 5),
-    "KRIS official": lambda reply: kris.read_official(reply, ("instruction",)),
+    "KRIS official": lambda reply: kris.read_official_kris(reply, ("instruction",)),
     "KRIS official, two scores": _read_two,
     "named scores": lambda reply: final_score.read_named(reply, NAMES, 1, 5),
 }
@@ -99,7 +99,7 @@ RANGES = {
 """The official parsers look at no range, and official readings keep what they let pass."""
 
 
-def fuzz_parsers(replies: int, seed: int) -> Outcome:
+def fuzz_parsers(replies: int, seed: int) -> FuzzOutcome:
     """Returns what mutated replies did to the parsers.
 
     A refusal is mutated without adding anything, so whatever score it is given was made up.
@@ -117,7 +117,7 @@ def fuzz_parsers(replies: int, seed: int) -> Outcome:
             fault = _fault(name, read, reply, from_refusal=from_refusal)
             if fault:
                 faults[fault].append(f"{name}: {reply[:200]!r}")
-    return Outcome(
+    return FuzzOutcome(
         replies=replies,
         crashes=len(faults["crash"]),
         out_of_range=len(faults["range"]),

@@ -81,13 +81,13 @@ def check_cases(cases: Mapping[str, Any]) -> list[CaseResult]:
     for case in cases["viescore_gedit"]:
         tries = [_shown(viescore.official_outcome(case["reply"], attempt)) for attempt in (1, 2)]
         official = tries == [case["official_first_try"], case["official_second_try"]]
-        reading = viescore.read_strict(case["reply"])
+        reading = viescore.read_strict_viescore(case["reply"])
         results.append(_result("JSON", case["name"], official, reading, JSON_VERDICTS))
     for case in cases["imgedit_rededit_line_parser"]:
         scores = lines.official_scores(case["reply"])
         sample = round(sum(scores) / len(scores), 2) if scores else None
         official = (scores, sample) == (case["official_scores"], case["official_sample_score"])
-        reading = lines.read_strict(case["reply"], LABELS)
+        reading = lines.read_strict_lines(case["reply"], LABELS)
         results.append(_result("lines", case["name"], official, reading, LINE_VERDICTS))
     return results
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from benchmarks.scoring.aggregate import RULES, Rule, Scored, aggregate
+from benchmarks.scoring.aggregate import RULES, AveragingRule, Scored, aggregate
 
 TOLERANCE = 0.01
 """Of the report's Tables 3, 5 and 6: some rows were rounded, others cut."""
@@ -24,7 +24,7 @@ REASONS = {
 """Rows whose printed overall is not the mean of their printed categories, and why."""
 
 
-class Row(NamedTuple):
+class PrintedRow(NamedTuple):
     """One printed row. `agrees` allows for the digits that were printed."""
 
     table: str
@@ -35,7 +35,7 @@ class Row(NamedTuple):
     reason: str
 
 
-def report_rows(tables: Mapping[str, Any]) -> list[Row]:
+def report_rows(tables: Mapping[str, Any]) -> list[PrintedRow]:
     """Returns each row of the report's Tables 3, 5 and 6 with the macro mean of its categories.
 
     Args:
@@ -49,11 +49,11 @@ def report_rows(tables: Mapping[str, Any]) -> list[Row]:
             name, printed = str(row.pop("Model")), float(row.pop("Overall"))
             found = _overall(row, RULES["strict"])
             agrees = abs(found - printed) <= TOLERANCE + 1e-9
-            rows.append(Row(title, name, printed, found, agrees, REASONS.get((key, name), "")))
+            rows.append(PrintedRow(title, name, printed, found, agrees, REASONS.get((key, name), "")))
     return rows
 
 
-def gedit_rows(logs: Mapping[str, Any]) -> list[Row]:
+def gedit_rows(logs: Mapping[str, Any]) -> list[PrintedRow]:
     """Returns the printed averages of SC, PQ and O of a GEdit-Bench run with the macro means of its groups.
 
     Args:
@@ -61,14 +61,14 @@ def gedit_rows(logs: Mapping[str, Any]) -> list[Row]:
     """
     rows = []
     for name, log in logs.items():
-        for place, measure in enumerate(("SC", "PQ", "O")):
+        for place, metric in enumerate(("SC", "PQ", "O")):
             groups = {group: figures[place] for group, figures in log["rows"].items()}
             printed, found = log["published_average"][place], _overall(groups, RULES["gedit"])
-            rows.append(Row(name, measure, printed, found, found == printed, ""))
+            rows.append(PrintedRow(name, metric, printed, found, found == printed, ""))
     return rows
 
 
-def _overall(tasks: Mapping[str, float], rule: Rule) -> float:
+def _overall(tasks: Mapping[str, float], rule: AveragingRule) -> float:
     overall = aggregate([Scored(task, (float(value),)) for task, value in tasks.items()], rule).overall
     assert overall is not None, tasks
     return overall

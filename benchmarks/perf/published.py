@@ -166,10 +166,10 @@ def _show_correlations(
     rows = []
     for task, figures in [*tasks.items(), ("all tasks", total)]:
         order = "".join(str(place + 1) for place in figures.rater_order)
-        for measure in ("SC", "PQ", "O"):
-            name = f"{task}|{measure}"
+        for metric in ("SC", "PQ", "O"):
+            name = f"{task}|{metric}"
             found = (figures.published[name], figures.fisher[name], figures.corrected[name])
-            rows.append((task, measure, published.get(name), *found, order))
+            rows.append((task, metric, published.get(name), *found, order))
     header = ("task", "measure", "published", "found", "averaged right", "and ties right", "rater order")
     show_table("Judge against humans, Spearman averaged over models", header, rows)
     print("  Published averages are tanh of the mean; right is Fisher's mean, tanh of the mean of atanh.")

@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from benchmarks.judges.replies import read_records
 from benchmarks.parsing.reading import State
 from benchmarks.perf.figures import Figure, show_figures, show_table, write_figures
 from benchmarks.perf.judge_server import Log, judge_server, lasting_deed, misbehave
 from benchmarks.perf.stored_run import store_run, write_suite
+from models.vlm.replies import read_records
 
 SAMPLES = 200
 STORED = 1542
@@ -49,7 +49,7 @@ EXPECTED = {
 
 MAX_SECONDS, MAX_RATIO, MAX_MEGABYTES = 60.0, 1.25, 25.0
 SIDE = 512
-"""Of the pictures that are scored, in pixels, as GEdit-Bench's are; all are different PNG files."""
+"""Of the images that are scored, in pixels, as GEdit-Bench's are; all are different PNG files."""
 
 
 class Timed(NamedTuple):

@@ -1,4 +1,4 @@
-"""A benchmark of REDEdit's form with pictures of noise, outputs of models, and a judge's stored replies."""
+"""A benchmark of REDEdit's form with images of noise, outputs of models, and a judge's stored replies."""
 
 import json
 import struct
@@ -10,17 +10,17 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.judges.judge import Answer, Request
-from benchmarks.judges.replies import Replies
-from benchmarks.parsing.reading import State
+from benchmarks.judges.judge import JudgeRequest
 from benchmarks.perf.parser_cases import LABELS
-from benchmarks.report.thumbnails import Thumbnails
-from benchmarks.scoring.judged import Session, judge_outputs
+from benchmarks.scoring.judge_outputs import Session, judge_outputs
 from benchmarks.suites.catalogue import load_suite
 from benchmarks.suites.outputs import find_outputs
+from benchmarks.suites.thumbnails import ThumbnailCache
 from models.common.pixels import encode_png
 from models.common.progress import silent
 from models.common.seeding import numpy_generator
+from models.vlm.client import Answer, ReplyState
+from models.vlm.replies import Replies
 
 TASKS = 15
 PROMPT = (
@@ -37,7 +37,7 @@ REASON = (
 """Judges write as much: about 2,000 characters, a fifth of them Chinese."""
 
 BASES = 16
-"""Different pictures; each file adds words of its own, so that no two files are equal."""
+"""Different images; each file adds words of its own, so that no two files are equal."""
 
 END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
@@ -47,7 +47,7 @@ class SteadyJudge:
 
     identity: Mapping[str, Any] = {"judge": "written by benchmarks.perf"}
 
-    def ask(self, request: Request) -> Answer:
+    def ask(self, request: JudgeRequest) -> Answer:
         """Returns scores that follow from model and sample, in as many words as a real judge takes."""
         generator = numpy_generator(0, "steady", request.model, request.sample_id)
         first = int(generator.integers(1, 6))
@@ -55,7 +55,7 @@ class SteadyJudge:
         lines = "\n".join(f"{label}: {score}" for label, score in zip(LABELS, scores, strict=True))
         reply = f"Brief reasoning: as drawn for sample {request.sample_id}, {REASON}\n{lines}"
         raw = {"id": request.sample_id, "choices": [{"message": {"role": "assistant", "content": reply}}]}
-        return Answer(State.OK, reply=reply, raw=json.dumps(raw))
+        return Answer(ReplyState.OK, reply=reply, raw=json.dumps(raw))
 
 
 def write_suite(folder: Path, samples: int, *, side: int) -> Sequence[str]:
@@ -96,7 +96,7 @@ def store_run(
         suite = load_suite("rededit", data=folder / "data", images=None, lang="en")
         assert suite.protocol is not None
         store = Replies(folder / "stored" / "replies.jsonl")
-        thumbnails = Thumbnails(folder / "stored" / "thumbnails")
+        thumbnails = ThumbnailCache(folder / "stored" / "thumbnails")
         session = Session(suite.name, suite.protocol, SteadyJudge(), store, thumbnails, repeats=1)
         outputs = {model: find_outputs(place, suite.items) for model, place in places.items()}
         judge_outputs(suite, outputs, session, parallel=2, progress=silent)
@@ -117,7 +117,7 @@ def _picture(name: str, side: int) -> np.ndarray:
 
 
 def _with_words(png: bytes, words: str) -> bytes:
-    """Returns the same picture in a file of its own: a text chunk before the end of a PNG."""
+    """Returns the same image in a file of its own: a text chunk before the end of a PNG."""
     body = b"tEXt" + b"Comment\x00" + words.encode("latin-1")
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     assert png.endswith(END)

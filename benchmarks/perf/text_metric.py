@@ -2,7 +2,7 @@
 
     python -m benchmarks.perf.text_metric --data DIR --json text_metric.json
 
-DIR holds pictures with known texts [default: the folder that EMBERLINE_TEST_DATA names].
+DIR holds images with known texts [default: the folder that EMBERLINE_TEST_DATA names].
 
 Rows of other languages than Chinese and English are shown, and are in no figure.
 """
@@ -49,12 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
 def ocr_figures(truth: Path, folder: Path, reader: TextReader) -> list[Figure]:
     """Returns the mean score of each language, and shows that of every row.
 
-    A language with a row whose picture is missing does not hold: those that are there may be easy ones.
+    A language with a row whose image is missing does not hold: those that are there may be easy ones.
 
     Args:
         truth: one JSON object a line: file, lang, level, lines.
         folder: that files are relative to.
-        reader: of the text in pictures.
+        reader: of the text in images.
     """
     means: dict[str, list[float]] = {language: [] for language in LANGUAGES}
     missing: set[str] = set()
@@ -67,7 +67,7 @@ def ocr_figures(truth: Path, folder: Path, reader: TextReader) -> list[Figure]:
             )
             missing.add(row["lang"])
             continue
-        found = score_row(row, read_file(reader, path.read_bytes()))
+        found = score_picture(row, read_file(reader, path.read_bytes()))
         unknown = reader.cannot_read("".join(row["lines"]))
         shown.append(
             (row["file"], row["lang"], row["level"], *_parts(found), unknown and f"cannot name {unknown:.12}")
@@ -86,8 +86,8 @@ def ocr_figures(truth: Path, folder: Path, reader: TextReader) -> list[Figure]:
     ]
 
 
-def score_row(row: Mapping[str, Any], lines: Sequence[TextLine]) -> TextScore:
-    """Returns the score of what was read in a picture against all of its known lines."""
+def score_picture(row: Mapping[str, Any], lines: Sequence[TextLine]) -> TextScore:
+    """Returns the score of what was read in an image against all of its known lines."""
     read = [line.text for line in lines]
     known = [text for text in row["lines"] if normal(text)]
     if row["level"] == UNSPACED_LEVEL:

@@ -22,7 +22,7 @@ from benchmarks.scoring.statistics import (
     spearman,
 )
 
-MEASURES = ("SC", "PQ", "O")
+METRICS = ("SC", "PQ", "O")
 GUESS = "guess_if_cannot_parse"
 GZIP = b"\x1f\x8b"
 ABSENT = object()
@@ -67,8 +67,8 @@ def read_judged(path: Path) -> Judged:
     if not isinstance(judged, dict) or not judged:
         raise ValueError(f"{path}: expected an object of tasks, found {type(judged).__name__}.")
     for task, models in judged.items():
-        for model, measures in models.items() if isinstance(models, dict) else [("?", None)]:
-            if not isinstance(measures, dict) or not {"SC", "PQ"} <= set(measures):
+        for model, metrics in models.items() if isinstance(models, dict) else [("?", None)]:
+            if not isinstance(metrics, dict) or not {"SC", "PQ"} <= set(metrics):
                 raise ValueError(f"{path}: {task}, {model} needs SC and PQ, each an object of samples.")
     return judged
 
@@ -99,18 +99,18 @@ def flat_expected(expected: Mapping[str, Any]) -> dict[str, float | None]:
         raise ValueError("The published figures need `per_model`: task|model to SC, PQ, O and correlations.")
     flat: dict[str, float | None] = {}
     for model, values in expected["per_model"].items():
-        for measure in MEASURES:
-            own = values.get(measure, {})
+        for metric in METRICS:
+            own = values.get(metric, {})
             printed = {
                 "mean": own.get("mean", ABSENT),
                 "std": own.get("std", ABSENT),
-                "judge_to_humans": values.get(f"spearman_{measure}", ABSENT),
-                "human_to_humans": values.get(f"human2human_{measure}", ABSENT),
+                "judge_to_humans": values.get(f"spearman_{metric}", ABSENT),
+                "human_to_humans": values.get(f"human2human_{metric}", ABSENT),
             }
-            flat |= {f"{model}|{measure}.{name}": one for name, one in printed.items() if one is not ABSENT}
+            flat |= {f"{model}|{metric}.{name}": one for name, one in printed.items() if one is not ABSENT}
     averages = {**expected.get("task_avg_spearman", {}), "all tasks": expected.get("final_spearman", {})}
     for task, values in averages.items():
-        flat |= {f"{task}|{measure}": value for measure, value in values.items()}
+        flat |= {f"{task}|{metric}": value for metric, value in values.items()}
     return flat
 
 
@@ -179,8 +179,8 @@ def irregular_replies(judged: Judged) -> dict[str, int]:
     records = [
         record
         for models in judged.values()
-        for measures in models.values()
-        for samples in measures.values()
+        for metrics in models.values()
+        for samples in metrics.values()
         for record in samples.values()
     ]
     guessed = [record for record in records if GUESS in str(record.get("reasoning"))]
@@ -204,7 +204,7 @@ def human_table(rated: Rated) -> list[tuple[Any, ...]]:
         ratings = np.asarray([list(rater[model].values()) for rater in rated])
         both = {"SC": ratings[..., 0], "PQ": ratings[..., 1]}
         both["O"] = np.round(np.sqrt(both["SC"] * both["PQ"]), 9)
-        spread = [figure for m in MEASURES for figure in (both[m].mean(), both[m].mean(axis=1).std())]
+        spread = [figure for m in METRICS for figure in (both[m].mean(), both[m].mean(axis=1).std())]
         alpha = krippendorff_alpha(both["O"], "interval")
         rows.append((model, *map(float, spread), fleiss_kappa(both["O"]), alpha))
     return rows
@@ -214,10 +214,10 @@ def _final(
     figures: Sequence[Mapping[str, float]], tasks: Iterable[str], average: Average
 ) -> dict[str, float]:
     return {
-        f"all tasks|{measure}": average(
-            [one[f"{task}|{measure}"] for one, task in zip(figures, tasks, strict=True)]
+        f"all tasks|{metric}": average(
+            [one[f"{task}|{metric}"] for one, task in zip(figures, tasks, strict=True)]
         )
-        for measure in MEASURES
+        for metric in METRICS
     }
 
 
@@ -234,29 +234,28 @@ def _figures(
     for model in models:
         judge, samples = _judge_values(judged[model])
         humans = [_human_values(rater[model]) for rater in rated]
-        for measure in MEASURES:
-            ratings = np.asarray([[human[measure][sample] for sample in samples] for human in humans])
-            every = np.asarray([list(human[measure].values()) for human in humans])
+        for metric in METRICS:
+            ratings = np.asarray([[human[metric][sample] for sample in samples] for human in humans])
+            every = np.asarray([list(human[metric].values()) for human in humans])
             others = [
                 _rho(one, np.delete(every, number, axis=0).mean(axis=0), digits)
                 for number, one in enumerate(every)
             ]
-            name = f"{task}|{model}|{measure}"
-            figures[f"{name}.mean"] = float(np.mean(judge[measure]))
-            figures[f"{name}.std"] = float(np.std(judge[measure]))
-            figures[f"{name}.judge_to_humans"] = _rho(judge[measure], _mean_in_order(ratings), digits)
+            name = f"{task}|{model}|{metric}"
+            figures[f"{name}.mean"] = float(np.mean(judge[metric]))
+            figures[f"{name}.std"] = float(np.std(judge[metric]))
+            figures[f"{name}.judge_to_humans"] = _rho(judge[metric], _mean_in_order(ratings), digits)
             figures[f"{name}.human_to_humans"] = average(others)
-    for measure in MEASURES:
-        rhos = [figures[f"{task}|{model}|{measure}.judge_to_humans"] for model in models]
-        figures[f"{task}|{measure}"] = average(rhos)
+    for metric in METRICS:
+        rhos = [figures[f"{task}|{model}|{metric}.judge_to_humans"] for model in models]
+        figures[f"{task}|{metric}"] = average(rhos)
     return figures
 
 
-def _judge_values(measures: Mapping[str, Any]) -> tuple[dict[str, list[float]], list[str]]:
-    samples = sorted(set(measures["SC"]) & set(measures["PQ"]))
+def _judge_values(metrics: Mapping[str, Any]) -> tuple[dict[str, list[float]], list[str]]:
+    samples = sorted(set(metrics["SC"]) & set(metrics["PQ"]))
     values = {
-        measure: [_lowest(measures[measure][sample]["score"]) for sample in samples]
-        for measure in ("SC", "PQ")
+        metric: [_lowest(metrics[metric][sample]["score"]) for sample in samples] for metric in ("SC", "PQ")
     }
     values["O"] = [math.sqrt(sc * pq) for sc, pq in zip(values["SC"], values["PQ"], strict=True)]
     return values, samples

@@ -4,12 +4,15 @@ import json
 from collections.abc import Mapping
 
 from benchmarks.parsing.reading import Reading, State, failed
-from benchmarks.protocols.protocol import Measure, Protocol, Question, Say, Show, Transport, View
+from benchmarks.protocols.protocol import Metric, Protocol, View
 from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem
+from models.vlm.messages import Question, Say, Show, Transport
 
 QUESTION = "alignment"
-MEASURE = Measure("alignment", "Alignment, 0 to 1", worst=0.0, best=1.0, official=RULES["strict"], decimals=3)
+MEASURE = Metric(
+    "alignment", "Registration, 0 to 1", worst=0.0, best=1.0, official=RULES["strict"], decimals=3
+)
 
 
 def alignment() -> Protocol:
@@ -20,7 +23,7 @@ def alignment() -> Protocol:
         questions=_questions,
         read={"official": _read, "strict": _read},
         combine=_combine,
-        measures=(MEASURE,),
+        metrics=(MEASURE,),
     )
 
 

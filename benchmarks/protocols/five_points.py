@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from benchmarks.parsing.lines import HIGHEST, LOWEST, labels_of_prompt, read_official, read_strict
+from benchmarks.parsing.lines import HIGHEST, LOWEST, labels_of_prompt, read_official_lines, read_strict_lines
 from benchmarks.parsing.reading import Reading
-from benchmarks.protocols.protocol import Measure, Protocol, Question, Reader, Say, Show, Transport, View
-from benchmarks.scoring.aggregate import RULES, Rule
+from benchmarks.protocols.protocol import Metric, Protocol, Reader, View
+from benchmarks.scoring.aggregate import RULES, AveragingRule
 from benchmarks.suites.item import BenchItem, SuiteError
+from models.vlm.messages import Question, Say, Show, Transport
 
 PLACEHOLDER = "<edit_prompt>"
 QUESTION = "edit"
@@ -15,7 +16,7 @@ PNG = Transport("png")
 FILE = Transport("file")
 
 ORIGINAL, EDITED = "这是原图A", "这是编辑后的图B。请进行评估。"
-"""What REDEdit-Bench says beside the pictures, in English runs too."""
+"""What REDEdit-Bench says beside the images, in English runs too."""
 
 
 def rededit(prompts: Mapping[str, str]) -> Protocol:
@@ -38,8 +39,8 @@ def rededit(prompts: Mapping[str, str]) -> Protocol:
         official=True,
         questions=question,
         read={**READERS, "official": _read_rededit},
-        combine=combine,
-        measures=(measure(RULES["rededit"]),),
+        combine=_combine,
+        metrics=(metric(RULES["rededit"]),),
         parameters={"temperature": 0.1, "top_p": 0.95, "max_tokens": 8192},
     )
 
@@ -64,17 +65,17 @@ def imgedit(prompts: Mapping[str, str]) -> Protocol:
         official=True,
         questions=question,
         read=READERS,
-        combine=combine,
-        measures=(measure(RULES["imgedit"]),),
+        combine=_combine,
+        metrics=(metric(RULES["imgedit"]),),
     )
 
 
-def measure(rule: Rule) -> Measure:
+def metric(rule: AveragingRule) -> Metric:
     """Returns the only measure of these benchmarks."""
-    return Measure("score", "Score, 1 to 5", worst=LOWEST, best=HIGHEST, official=rule)
+    return Metric("score", "Score, 1 to 5", worst=LOWEST, best=HIGHEST, official=rule)
 
 
-def combine(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:  # noqa: ARG001
+def _combine(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:  # noqa: ARG001
     """Returns the reading of the only question as the only measure."""
     return {"score": readings[QUESTION]}
 
@@ -98,10 +99,10 @@ def checked_prompts(prompts: Mapping[str, str], kinds: set[str], where: str) -> 
 
 
 def _read_rededit(question: Question, reply: str, attempt: int) -> Reading:  # noqa: ARG001
-    return read_official(reply, str.strip)
+    return read_official_lines(reply, str.strip)
 
 
 READERS: Mapping[View, Reader] = {
-    "official": lambda question, reply, attempt: read_official(reply),  # noqa: ARG005
-    "strict": lambda question, reply, attempt: read_strict(reply, question.labels),  # noqa: ARG005
+    "official": lambda question, reply, attempt: read_official_lines(reply),  # noqa: ARG005
+    "strict": lambda question, reply, attempt: read_strict_lines(reply, question.labels),  # noqa: ARG005
 }

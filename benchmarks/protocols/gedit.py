@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from functools import partial
 
 from benchmarks.parsing.reading import Reading, State
-from benchmarks.parsing.viescore import HIGHEST, LOWEST, overall, read_official, read_strict
-from benchmarks.protocols.protocol import Measure, Protocol, Question, Reader, Say, Show, Transport, View
+from benchmarks.parsing.viescore import HIGHEST, LOWEST, overall, read_official_viescore, read_strict_viescore
+from benchmarks.protocols.protocol import Metric, Protocol, Reader, View
 from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem
+from models.vlm.messages import Question, Say, Show, Transport
 
 PARTS = ("context_no_delimit", "two_image_edit_rule", "tie_rule_SC", "rule_PQ")
 """Files of the official prompts, with `.txt`."""
@@ -18,10 +19,10 @@ LABELS = {"SC": ("edit success", "no over-editing"), "PQ": ("naturalness", "no a
 ATTEMPTS = 2
 """The official script asks without end; its second try accepts what its first does, and guesses besides."""
 
-MEASURES = (
-    Measure("O", "Overall, 0 to 10", LOWEST, HIGHEST, RULES["gedit"], decimals=3),
-    Measure("SC", "Semantic consistency", LOWEST, HIGHEST, RULES["gedit"], decimals=3),
-    Measure("PQ", "Perceptual quality", LOWEST, HIGHEST, RULES["gedit"], decimals=3),
+METRICS = (
+    Metric("O", "Overall, 0 to 10", LOWEST, HIGHEST, RULES["gedit"], decimals=3),
+    Metric("SC", "Semantic consistency", LOWEST, HIGHEST, RULES["gedit"], decimals=3),
+    Metric("PQ", "Perceptual quality", LOWEST, HIGHEST, RULES["gedit"], decimals=3),
 )
 
 
@@ -44,15 +45,15 @@ def gedit(prompts: Mapping[str, str]) -> Protocol:
             pictures_first=False,
         ),
         read=READERS,
-        combine=combine,
-        measures=MEASURES,
+        combine=_combine,
+        metrics=METRICS,
         parameters={"max_tokens": 1400},
         attempts=ATTEMPTS,
     )
 
 
 def gedit_local(prompts: Mapping[str, str]) -> Protocol:
-    """Returns the protocol of GEdit-Bench's local judge, which was Qwen2.5-VL-72B: greedy, pictures first."""
+    """Returns the protocol of GEdit-Bench's local judge, which was Qwen2.5-VL-72B: greedy, images first."""
     return Protocol(
         name="GEdit-Bench, official prompts (VIEScore, local judge)",
         official=True,
@@ -64,14 +65,14 @@ def gedit_local(prompts: Mapping[str, str]) -> Protocol:
             pictures_first=True,
         ),
         read=READERS,
-        combine=combine,
-        measures=MEASURES,
+        combine=_combine,
+        metrics=METRICS,
         parameters={"max_tokens": 512, "temperature": 0.0, "seed": 42},
         attempts=ATTEMPTS,
     )
 
 
-def combine(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:  # noqa: ARG001
+def _combine(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:  # noqa: ARG001
     """Returns SC, PQ and O: the least sub-score of each, and the root of their product.
 
     A sample has either all three or none, because the official script drops it as a whole.
@@ -107,6 +108,6 @@ def _questions(
 
 
 READERS: Mapping[View, Reader] = {
-    "official": lambda question, reply, attempt: read_official(reply, attempt),  # noqa: ARG005
-    "strict": lambda question, reply, attempt: read_strict(reply),  # noqa: ARG005
+    "official": lambda question, reply, attempt: read_official_viescore(reply, attempt),  # noqa: ARG005
+    "strict": lambda question, reply, attempt: read_strict_viescore(reply),  # noqa: ARG005
 }

@@ -4,22 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 from benchmarks.parsing.final_score import read_named
-from benchmarks.parsing.kris import read_official
+from benchmarks.parsing.kris import read_official_kris
 from benchmarks.parsing.reading import Reading, State, failed
-from benchmarks.protocols.protocol import (
-    Measure,
-    Protocol,
-    Question,
-    Say,
-    Show,
-    Transport,
-    View,
-    source_roles,
-)
-from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
-from benchmarks.protocols.templates import fill
+from benchmarks.protocols.protocol import Metric, Protocol, View, fill_template, source_roles
+from benchmarks.protocols.rubric import QUESTION, RubricDimension, rubric
 from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem
+from models.vlm.messages import Question, Say, Show, Transport
 
 LOWEST, HIGHEST = 1, 5
 FILE = Transport("file")
@@ -46,20 +37,22 @@ KNOWLEDGE = ("social science", "natural science", "logical reasoning")
 """Groups in which knowledge is judged, together with the instruction."""
 
 DIMENSIONS = {
-    "consistency": Dimension("Visual Consistency", "what the instruction leaves alone is unchanged."),
-    "quality": Dimension("Visual Quality", "the edit is sharp, natural and free of artifacts."),
-    "instruction": Dimension("Instruction Following", "the edit does what the instruction says, wholly."),
-    "knowledge": Dimension(
+    "consistency": RubricDimension("Visual Consistency", "what the instruction leaves alone is unchanged."),
+    "quality": RubricDimension("Visual Quality", "the edit is sharp, natural and free of artifacts."),
+    "instruction": RubricDimension(
+        "Instruction Following", "the edit does what the instruction says, wholly."
+    ),
+    "knowledge": RubricDimension(
         "Knowledge Plausibility",
         "the result agrees with what is known of the world and with the explanation.",
     ),
 }
 
-ALL = Measure("score", "Score, percent", worst=0.0, best=100.0, official=RULES["kris"], strict=RULES["kris"])
-MEASURES = (
+ALL = Metric("score", "Score, percent", worst=0.0, best=100.0, official=RULES["kris"], strict=RULES["kris"])
+METRICS = (
     ALL,
     *(
-        Measure(name, f"{one.label}, percent", 0.0, 100.0, RULES["kris"], RULES["kris"])
+        Metric(name, f"{one.label}, percent", 0.0, 100.0, RULES["kris"], RULES["kris"])
         for name, one in DIMENSIONS.items()
     ),
 )
@@ -83,12 +76,12 @@ def kris(prompts: Mapping[str, str]) -> Protocol:
             "N": item.facts.get(FRAMES, "").partition("/")[2],
         }
         return tuple(
-            Question(name, (Say(fill(prompts[variable], values)), *shown), labels)
+            Question(name, (Say(fill_template(prompts[variable], values)), *shown), labels)
             for name, variable, shown, labels in _asked(item)
         )
 
     def read_loosely(question: Question, reply: str, attempt: int) -> Reading:  # noqa: ARG001
-        return read_official(reply, question.labels)
+        return read_official_kris(reply, question.labels)
 
     def read(question: Question, reply: str, attempt: int) -> Reading:  # noqa: ARG001
         return read_named(reply, [f"{label}_score" for label in question.labels], LOWEST, HIGHEST)
@@ -99,7 +92,7 @@ def kris(prompts: Mapping[str, str]) -> Protocol:
         questions=questions,
         read={"official": read_loosely, "strict": read},
         combine=_combine,
-        measures=MEASURES,
+        metrics=METRICS,
         parameters={"max_tokens": 1000},
     )
 
@@ -108,21 +101,21 @@ def kris_rubric() -> Protocol:
     """Returns a protocol for KRIS-Bench without its prompts: the same dimensions in one question."""
     return rubric(
         "KRIS-Bench",
-        lambda item: [DIMENSIONS[name] for name in dimensions(item)],
+        lambda item: [DIMENSIONS[name] for name in _dimensions(item)],
         scale=(LOWEST, HIGHEST),
         combine=_combine_rubric,
-        measures=MEASURES,
+        metrics=METRICS,
         facts={"explain": "Explanation of the right result"},
     )
 
 
-def dimensions(item: BenchItem) -> Sequence[str]:
+def _dimensions(item: BenchItem) -> Sequence[str]:
     """Returns what is judged of an item."""
     return list(DIMENSIONS) if item.kind in KNOWLEDGE else list(DIMENSIONS)[:-1]
 
 
 Asked = tuple[str, str, Sequence[Say | Show], tuple[str, ...]]
-"""Name of a question, variable of its prompt, pictures with their captions, and labels of the scores."""
+"""Name of a question, variable of its prompt, images with their captions, and labels of the scores."""
 
 
 def _asked(item: BenchItem) -> list[Asked]:
@@ -190,8 +183,8 @@ def _of_label(reading: Reading, place: int, label: str) -> Reading:
 def _combine_rubric(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:
     reading = readings[QUESTION]
     if reading.state is not State.OK:
-        return _with_score(dict.fromkeys(dimensions(item), reading), view)
-    scores = zip(dimensions(item), reading.scores, strict=True)
+        return _with_score(dict.fromkeys(_dimensions(item), reading), view)
+    scores = zip(_dimensions(item), reading.scores, strict=True)
     return _with_score({name: Reading(State.OK, (score,)) for name, score in scores}, view)
 
 

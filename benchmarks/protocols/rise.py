@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.parsing.final_score import read_official_final, read_strict_final
 from benchmarks.parsing.reading import Reading, State
-from benchmarks.protocols.protocol import Measure, Protocol, Question, Role, Say, Show, Transport, View
-from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
-from benchmarks.protocols.templates import fill
+from benchmarks.protocols.protocol import Metric, Protocol, View, fill_template
+from benchmarks.protocols.rubric import QUESTION, RubricDimension, rubric
 from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem
+from models.vlm.messages import ImageRole, Question, Say, Show, Transport
 
 LOGICAL = "logical_reasoning"
 PARTS = ("consistency", "reasoning", "plausibility")
@@ -19,8 +19,8 @@ FREE = "consistency_free"
 SPOILED = "consistency_free_elsewhere"
 """Set on every item of a suite in which any item is free: the official script then treats them all so."""
 
-MEASURES = tuple(
-    Measure(name, title, worst=0.0, best=100.0, official=RULES["rise"], strict=RULES["rise"])
+METRICS = tuple(
+    Metric(name, title, worst=0.0, best=100.0, official=RULES["rise"], strict=RULES["rise"])
     for name, title in (
         ("score", "Score, percent"),
         ("accuracy", "All dimensions perfect, percent"),
@@ -31,15 +31,15 @@ MEASURES = tuple(
 )
 
 DIMENSIONS = {
-    "consistency": Dimension(
+    "consistency": RubricDimension(
         "Appearance Consistency",
         "what the instruction leaves alone looks the same: style, subject, background, layout.",
     ),
-    "reasoning": Dimension(
+    "reasoning": RubricDimension(
         "Instruction Reasoning",
         "the edit shows the result that the instruction implies; compare with the reference, if given.",
     ),
-    "plausibility": Dimension(
+    "plausibility": RubricDimension(
         "Visual Plausibility",
         "the picture is sharp and free of artifacts, distortions and impossible shapes.",
     ),
@@ -58,7 +58,7 @@ def rise(prompts: Mapping[str, str]) -> Protocol:
         return tuple(
             Question(
                 name,
-                (Say(fill(prompts[variable], values)), *(Show(role, JPEG) for role in roles)),
+                (Say(fill_template(prompts[variable], values)), *(Show(role, JPEG) for role in roles)),
                 (name,),
             )
             for name, variable, roles in asked
@@ -72,8 +72,8 @@ def rise(prompts: Mapping[str, str]) -> Protocol:
             "official": lambda question, reply, attempt: read_official_final(reply),  # noqa: ARG005
             "strict": lambda question, reply, attempt: read_strict_final(reply, 0, HIGHEST),  # noqa: ARG005
         },
-        combine=combine,
-        measures=MEASURES,
+        combine=_combine,
+        metrics=METRICS,
         parameters={"temperature": 0.0, "max_tokens": 4096},
     )
 
@@ -82,22 +82,22 @@ def rise_rubric() -> Protocol:
     """Returns a protocol for RISEBench without its prompts: its dimensions, 1 to 5, in one question."""
     return rubric(
         "RISEBench",
-        lambda item: [DIMENSIONS[name] for name in dimensions(item)],
+        lambda item: [DIMENSIONS[name] for name in _dimensions(item)],
         scale=(LOWEST, HIGHEST),
         combine=_combine_rubric,
-        measures=MEASURES,
+        metrics=METRICS,
         facts={"reference": "The right result, in words", "reference_txt": "The right answer"},
     )
 
 
-def dimensions(item: BenchItem) -> Sequence[str]:
+def _dimensions(item: BenchItem) -> Sequence[str]:
     """Returns what is judged of an item."""
     free = [] if FREE in item.facts else ["consistency"]
     return [*free, "reasoning"] if item.kind == LOGICAL else [*free, "reasoning", "plausibility"]
 
 
-def combine(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:
-    """Returns the measures in percent; officially, logical items are judged 0 or 1 and moved to 1 or 5."""
+def _combine(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:
+    """Returns the metrics in percent; officially, logical items are judged 0 or 1 and moved to 1 or 5."""
     failure = next((reading for reading in readings.values() if reading.state is not State.OK), None)
     if failure is not None:
         return _all(item, failure)
@@ -115,7 +115,7 @@ def _combine_rubric(item: BenchItem, readings: Mapping[str, Reading], view: View
     reading = readings[QUESTION]
     if reading.state is not State.OK:
         return _all(item, reading)
-    return _measures(item, dict(zip(dimensions(item), reading.scores, strict=True)), view)
+    return _measures(item, dict(zip(_dimensions(item), reading.scores, strict=True)), view)
 
 
 def _measures(item: BenchItem, scores: Mapping[str, float], view: View) -> dict[str, Reading]:
@@ -148,16 +148,16 @@ def _percent(score: float) -> float:
 
 
 def _all(item: BenchItem, reading: Reading) -> dict[str, Reading]:
-    return dict.fromkeys(("score", "accuracy", *dimensions(item)), reading)
+    return dict.fromkeys(("score", "accuracy", *_dimensions(item)), reading)
 
 
 def _reference(item: BenchItem) -> str:
     return item.facts.get("reference_txt" if item.kind == LOGICAL else "reference", "")
 
 
-def _official_texts(item: BenchItem) -> list[tuple[str, str, tuple[Role, ...]]]:
-    """Returns name, prompt variable and pictures of each question, as gpt_eval.py chooses them."""
-    other: Role = "reference" if item.truth is not None else "source"
+def _official_texts(item: BenchItem) -> list[tuple[str, str, tuple[ImageRole, ...]]]:
+    """Returns name, prompt variable and images of each question, as gpt_eval.py chooses them."""
+    other: ImageRole = "reference" if item.truth is not None else "source"
     if item.kind == LOGICAL:
         asked = _logical(item, other)
     elif item.kind == "spatial_reasoning":
@@ -173,10 +173,10 @@ def _official_texts(item: BenchItem) -> list[tuple[str, str, tuple[Role, ...]]]:
             ),
             ("plausibility", "prompt_generation", ("output",)),
         ]
-    return [one for one in asked if one[0] in dimensions(item)]
+    return [one for one in asked if one[0] in _dimensions(item)]
 
 
-def _logical(item: BenchItem, other: Role) -> list[tuple[str, str, tuple[Role, ...]]]:
+def _logical(item: BenchItem, other: ImageRole) -> list[tuple[str, str, tuple[ImageRole, ...]]]:
     if "reference_txt" in item.facts:
         return [
             ("consistency", "prompt_logical_cons_ans", ("source", "output")),
@@ -189,8 +189,8 @@ def _logical(item: BenchItem, other: Role) -> list[tuple[str, str, tuple[Role, .
     ]
 
 
-def _spatial(item: BenchItem, other: Role) -> list[tuple[str, str, tuple[Role, ...]]]:
-    seen: tuple[Role, ...] = ("output",)
+def _spatial(item: BenchItem, other: ImageRole) -> list[tuple[str, str, tuple[ImageRole, ...]]]:
+    seen: tuple[ImageRole, ...] = ("output",)
     variable = "prompt_spatial_ref"
     if item.truth is not None:
         variable = "prompt_spatial_ref_img"

@@ -1,21 +1,12 @@
-"""Our own rubric, for benchmarks whose prompts are not at hand: the same dimensions, one line a score."""
+"""Our own rubric, for benchmarks whose prompts are not available: the same dimensions, one line a score."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from benchmarks.parsing.lines import read_labelled
-from benchmarks.protocols.protocol import (
-    Combine,
-    Measure,
-    Protocol,
-    Question,
-    Reader,
-    Say,
-    Show,
-    Transport,
-    source_roles,
-)
+from benchmarks.protocols.protocol import Combine, Metric, Protocol, Reader, source_roles
 from benchmarks.suites.item import BenchItem
+from models.vlm.messages import Question, Say, Show, Transport
 
 QUESTION = "rubric"
 
@@ -34,7 +25,7 @@ Brief reasoning: at most 30 words.
 PICTURES = Transport("jpeg", quality=90, longest_side=1024)
 
 
-class Dimension(NamedTuple):
+class RubricDimension(NamedTuple):
     """What is graded, under which name, and what its best and worst grades mean."""
 
     label: str
@@ -43,21 +34,21 @@ class Dimension(NamedTuple):
 
 def rubric(
     name: str,
-    dimensions: Callable[[BenchItem], Sequence[Dimension]],
+    dimensions: Callable[[BenchItem], Sequence[RubricDimension]],
     *,
     scale: tuple[int, int],
     combine: Combine,
-    measures: tuple[Measure, ...],
+    metrics: tuple[Metric, ...],
     facts: Mapping[str, str],
 ) -> Protocol:
-    """Returns a protocol that asks one question about an item's dimensions; both views read it strictly.
+    """Returns a protocol that asks one question about an item's dimensions, parsed strictly in both modes.
 
     Args:
         name: of the benchmark.
         dimensions: of an item.
         scale: lowest and highest score.
         combine: gets the reading of the question `rubric`, scores in the order of the dimensions.
-        measures: what comes of it.
+        metrics: what comes of it.
         facts: which of an item's facts the judge is told, and how they are introduced.
     """
     lowest, highest = scale
@@ -89,6 +80,6 @@ def rubric(
         questions=questions,
         read={"official": read, "strict": read},
         combine=combine,
-        measures=measures,
+        metrics=metrics,
         parameters={"temperature": 0.0, "max_tokens": 1024},
     )

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from benchmarks.parsing.lines import read_labelled
 from benchmarks.parsing.reading import Reading, State
-from benchmarks.protocols.protocol import Measure, Protocol, Question, Reader, Say, Show, Transport, View
+from benchmarks.protocols.protocol import Metric, Protocol, Reader, View
 from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem
 from benchmarks.suites.suite import Suite, made_suite
+from models.vlm.messages import Question, Say, Show, Transport
 
 LOWEST, HIGHEST = 0, 10
 QUESTION = "text"
@@ -45,8 +46,8 @@ DIMENSIONS = {
 }
 """What a score says, and what its lowest and its highest value mean."""
 
-MEASURES = tuple(
-    Measure(name, f"{name}, 0 to 10", LOWEST, HIGHEST, official=RULES["strict"]) for name in DIMENSIONS
+METRICS = tuple(
+    Metric(name, f"{name}, 0 to 10", LOWEST, HIGHEST, official=RULES["strict"]) for name in DIMENSIONS
 )
 
 ASK = """You compare two pictures. The first is the original; the second is what an image editor made of it \
@@ -69,7 +70,7 @@ ORIGINAL = Transport("png")
 
 
 def text_edit() -> Protocol:
-    """Returns the protocol; both views read a reply strictly, since there is no official script."""
+    """Returns the protocol; both scoring modes read a reply strictly, since there is no official script."""
     read: Reader = lambda question, reply, attempt: read_labelled(reply, question.labels, LOWEST, HIGHEST)  # noqa: ARG005, E731
     return Protocol(
         name="Text edits, our questions about the report's dimensions",
@@ -77,7 +78,7 @@ def text_edit() -> Protocol:
         questions=_questions,
         read={"official": read, "strict": read},
         combine=_combine,
-        measures=MEASURES,
+        metrics=METRICS,
         parameters={"temperature": 0.0, "max_tokens": 1024},
     )
 

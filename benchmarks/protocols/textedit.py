@@ -1,30 +1,35 @@
-"""TextEditBench: five dimensions of edits of text in pictures, 0 to 5, one question each."""
+"""TextEditBench: five dimensions of edits of text in images, 0 to 5, one question each."""
 
 from collections.abc import Mapping, Sequence
 
 from benchmarks.parsing.final_score import read_named
 from benchmarks.parsing.reading import Reading, State
-from benchmarks.protocols.protocol import Measure, Protocol, Question, Say, Show, Transport, View
-from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
+from benchmarks.protocols.protocol import Metric, Protocol, View
+from benchmarks.protocols.rubric import QUESTION, RubricDimension, rubric
 from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem
+from models.vlm.messages import Question, Say, Show, Transport
 
 LOWEST, HIGHEST = 0, 5
 FILE = Transport("file")
 KNOWLEDGE = "knowledge_prompt"
 
 DIMENSIONS = {
-    "IF": Dimension("Instruction Following", "exactly the operation that was asked for was carried out."),
-    "TA": Dimension("Text Accuracy", "the text reads as the instruction demands, letter by letter."),
-    "VC": Dimension("Visual Consistency", "font, size, colour, perspective and light fit the surroundings."),
-    "LP": Dimension("Layout Preservation", "everything that was not to be edited is unchanged."),
-    "SE": Dimension(
+    "IF": RubricDimension(
+        "Instruction Following", "exactly the operation that was asked for was carried out."
+    ),
+    "TA": RubricDimension("Text Accuracy", "the text reads as the instruction demands, letter by letter."),
+    "VC": RubricDimension(
+        "Visual Consistency", "font, size, colour, perspective and light fit the surroundings."
+    ),
+    "LP": RubricDimension("Layout Preservation", "everything that was not to be edited is unchanged."),
+    "SE": RubricDimension(
         "Semantic Expectation", "what follows from the edit, as the knowledge says, is shown too."
     ),
 }
 
-MEASURES = tuple(
-    Measure(name, f"{one.label}, 0 to 5", LOWEST, HIGHEST, RULES["textedit"], RULES["rise"])
+METRICS = tuple(
+    Metric(name, f"{one.label}, 0 to 5", LOWEST, HIGHEST, RULES["textedit"], RULES["rise"])
     for name, one in DIMENSIONS.items()
 )
 
@@ -44,7 +49,7 @@ def textedit(prompts: Mapping[str, str]) -> Protocol:
 
     def questions(item: BenchItem) -> tuple[Question, ...]:
         return tuple(
-            Question(name, _parts(item, name), (name,), system=prompts[name]) for name in dimensions(item)
+            Question(name, _parts(item, name), (name,), system=prompts[name]) for name in _dimensions(item)
         )
 
     def read(question: Question, reply: str, attempt: int) -> Reading:  # noqa: ARG001
@@ -56,7 +61,7 @@ def textedit(prompts: Mapping[str, str]) -> Protocol:
         questions=questions,
         read={"official": read, "strict": read},
         combine=lambda item, readings, view: readings,  # noqa: ARG005
-        measures=MEASURES,
+        metrics=METRICS,
         parameters={"temperature": 0.0, "max_tokens": 500},
     )
 
@@ -65,15 +70,15 @@ def textedit_rubric() -> Protocol:
     """Returns a protocol for TextEditBench without its prompts: the same dimensions in one question."""
     return rubric(
         "TextEditBench",
-        lambda item: [DIMENSIONS[name] for name in dimensions(item)],
+        lambda item: [DIMENSIONS[name] for name in _dimensions(item)],
         scale=(LOWEST, HIGHEST),
         combine=_combine_rubric,
-        measures=MEASURES,
+        metrics=METRICS,
         facts={KNOWLEDGE: "What follows from the edit"},
     )
 
 
-def dimensions(item: BenchItem) -> Sequence[str]:
+def _dimensions(item: BenchItem) -> Sequence[str]:
     """Returns what is judged of an item: SE only where the benchmark says what follows from the edit."""
     return list(DIMENSIONS) if KNOWLEDGE in item.facts else list(DIMENSIONS)[:-1]
 
@@ -97,6 +102,6 @@ def _parts(item: BenchItem, name: str) -> tuple[Say | Show, ...]:
 def _combine_rubric(item: BenchItem, readings: Mapping[str, Reading], view: View) -> Mapping[str, Reading]:  # noqa: ARG001
     reading = readings[QUESTION]
     if reading.state is not State.OK:
-        return dict.fromkeys(dimensions(item), reading)
-    scores = zip(dimensions(item), reading.scores, strict=True)
+        return dict.fromkeys(_dimensions(item), reading)
+    scores = zip(_dimensions(item), reading.scores, strict=True)
     return {name: Reading(State.OK, (score,)) for name, score in scores}

@@ -51,7 +51,7 @@ def agreement(ratings: np.ndarray) -> dict[str, Any]:
 def rater_rows(study: Study, current: pl.DataFrame) -> list[dict[str, Any]]:
     """Returns one row a rater: how much, how fast, how strict, how like the others, how attentive.
 
-    `offset` is the mean of their values less the mean of all others for the same picture and question;
+    `offset` is the mean of their values less the mean of all others for the same image and question;
     `correlation` is Spearman's with that mean.
 
     Args:
@@ -85,7 +85,7 @@ def attention(study: Study, answers: pl.DataFrame) -> dict[str, Any]:
     """Returns how sentinels were answered; null where there was none.
 
     `unedited_right` is the share of right answers for the unedited source: a point in the half of the scale
-    that the dimension names. `duplicate_gap` is the mean difference, in points, of two equal pictures of one
+    that the dimension names. `duplicate_gap` is the mean difference, in points, of two equal images of one
     page.
 
     Args:

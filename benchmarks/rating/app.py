@@ -12,7 +12,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 from benchmarks.rating import organiser_routes, rater_routes
-from benchmarks.rating.render import render
+from benchmarks.rating.render import render_page
 from benchmarks.rating.site import Site
 from benchmarks.rating.study import read_study
 
@@ -59,4 +59,4 @@ async def _with_headers(request: Request, following: Callable[[Request], Awaitab
 
 async def _error_page(request: Request, error: Exception) -> HTMLResponse:
     assert isinstance(error, HTTPException)
-    return render(request, "message.html", status=error.status_code, text=str(error.detail))
+    return render_page(request, "message.html", status=error.status_code, text=str(error.detail))

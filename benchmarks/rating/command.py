@@ -1,4 +1,4 @@
-"""`emberline rate`: a blind study from its pictures to its figures."""
+"""`emberline rate`: a blind study from its images to its figures."""
 
 import json
 from collections.abc import Callable
@@ -38,14 +38,14 @@ def rate() -> None:
       emberline rate results study              means, agreement, wins, places
       emberline rate export study > ratings.csv
 
-    Pictures of your own are the suite `plain`: a folder with the sources and items.jsonl, one item a line.
+    Images of your own are the suite `plain`: a folder with the sources and items.jsonl, one item a line.
 
     \b
       {"id": "1470", "task": "text", "sources": ["book.png"],
        "instruction": "Add “2nd Edition” below the title."}
 
     The output of that item is 1470.png in a model's folder, or another image extension, or in a subfolder.
-    Pictures are decoded and encoded again, so that neither names, sizes nor metadata tell whose they are.
+    Images are decoded and encoded again, so that neither names, sizes nor metadata tell whose they are.
     """
 
 
@@ -82,7 +82,7 @@ def create(
 ) -> None:
     """Make a study of several output folders.
 
-    A control picture is the unedited source, or an output that is shown twice: who rates those wrongly was
+    A control image is the unedited source, or an output that is shown twice: who rates those wrongly was
     not looking.
 
     \b

@@ -1,4 +1,4 @@
-"""Which model is better on the same page: wins, ties, strengths; and whether a picture's place mattered."""
+"""Which model is better on the same page: wins, ties, strengths; and whether an image's place mattered."""
 
 from itertools import combinations
 from typing import Any

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from benchmarks.rating.ratings import answers_of, to_csv
-from benchmarks.rating.render import render
+from benchmarks.rating.render import render_page
 from benchmarks.rating.results import is_complete, results
 from benchmarks.rating.site import Guest, Site, organiser_of, site_of
 
@@ -20,7 +20,7 @@ Organiser = Annotated[Guest, Depends(organiser_of)]
 def results_page(request: Request, site: AnySite) -> HTMLResponse:
     """Shows the figures of the study as it stands."""
     found = results(site.study, answers_of(site.engine, site.study))
-    return render(request, "results.html", results=found)
+    return render_page(request, "results.html", results=found)
 
 
 @router.get("/results.json")

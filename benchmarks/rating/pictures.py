@@ -1,4 +1,4 @@
-"""Pictures that say nothing of where they came from: equal sizes in pixels and bytes, no metadata."""
+"""Images that say nothing of where they came from: equal sizes in pixels and bytes, no metadata."""
 
 import hashlib
 import struct
@@ -17,11 +17,11 @@ STRETCH = 0.03
 would tell which."""
 
 SURROUND = 128
-"""Grey beside a picture whose shape is not that of the source: neither light nor dark draws the eye."""
+"""Grey beside an image whose shape is not that of the source: neither light nor dark draws the eye."""
 
 
 def fit_canvas(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Returns (height, width, 3): the whole picture as large as fits, centred on grey.
+    """Returns (height, width, 3): the whole image as large as fits, centred on grey.
 
     An output of the source's shape fills the canvas. One of another shape is not stretched, because a rater
     must see that.
@@ -47,8 +47,8 @@ def padded_png(data: bytes, length: int, *, key: str) -> bytes:
 
     Args:
         data: a PNG of at most `length - 12` bytes.
-        length: of the result, equal for all pictures of a page.
-        key: what the filler is derived from; pictures with equal pixels get different bytes.
+        length: of the result, equal for all images of a page.
+        key: what the filler is derived from; images with equal pixels get different bytes.
 
     Raises:
         ValueError: the PNG is too long, or not a PNG.

@@ -30,16 +30,16 @@ MIN_OUTPUTS = 2
 
 
 class Plan(NamedTuple):
-    """What decides a study besides its pictures; see `Study`.
+    """What decides a study besides its images; see `Study`.
 
     Attributes:
         title: heading of the pages.
         seed: of the orders and the sentinels.
         scale: values of the keys.
-        dimensions: what is asked of each picture.
+        dimensions: what is asked of each image.
         raters: how many an item needs before results name the models.
         sentinels: share of items with a sentinel, 0 to 1.
-        long_side: pictures are shrunk to it, in pixels.
+        long_side: images are shrunk to it, in pixels.
     """
 
     title: str
@@ -59,7 +59,7 @@ def create_study(
     plan: Plan,
     progress: Progress,
 ) -> Study:
-    """Returns a new study, written to `folder` with all its pictures decoded and encoded again.
+    """Returns a new study, written to `folder` with all its images decoded and encoded again.
 
     Args:
         folder: must not hold a study.

@@ -1,4 +1,4 @@
-"""What raters can open and send: their invitation, their items, their pictures, their last step back."""
+"""What raters can open and send: their invitation, their items, their images, their last step back."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from benchmarks.rating.pages import (
     to_points,
 )
 from benchmarks.rating.pictures import CHUNK_OVERHEAD, padded_png
-from benchmarks.rating.render import render
+from benchmarks.rating.render import render_page
 from benchmarks.rating.site import Guest, Site, checked_fields, form_of, guest_of, rater_of, site_of
 from benchmarks.rating.store import ORGANISER, submit, visitor_of
 from benchmarks.rating.study import StudyItem, card_order, item_order
@@ -28,7 +28,7 @@ Rater = Annotated[Guest, Depends(rater_of)]
 Form = Annotated[dict[str, str], Depends(form_of)]
 
 PICTURE_STEP = 4096
-"""Pictures are filled up to a multiple of so many bytes: not even the largest one's size is told."""
+"""Images are filled up to a multiple of so many bytes: not even the largest one's size is told."""
 
 COOKIE_SECONDS = 90 * 24 * 3600
 
@@ -51,11 +51,11 @@ def invitation(request: Request, site: AnySite, token: str) -> HTMLResponse:
     if visitor is None:
         raise HTTPException(404, "This invitation is not valid. Ask the organiser for a new one.")
     organises = visitor.number == ORGANISER
-    return render(request, "join.html", study=site.study, token=token, organises=organises)
+    return render_page(request, "join.html", study=site.study, token=token, organises=organises)
 
 
 @router.post("/join")
-def join(site: AnySite, form: Form) -> RedirectResponse:
+def sign_in(site: AnySite, form: Form) -> RedirectResponse:
     """Signs the holder of a token in."""
     token = form.get("token", "")
     if visitor_of(site.engine, site.study.study_id, token) is None:
@@ -70,14 +70,14 @@ def join(site: AnySite, form: Form) -> RedirectResponse:
 @router.get("/overview")
 def overview(request: Request, site: AnySite, guest: Rater) -> HTMLResponse:
     """Shows a rater which of their items are rated."""
-    return render(request, "overview.html", **progress(site, guest))
+    return render_page(request, "overview.html", **progress(site, guest))
 
 
 @router.get("/items/{number}")
 def show_item(request: Request, site: AnySite, guest: Rater, number: int) -> HTMLResponse:
     """Shows the rater's n-th item, with their stored answers."""
     _item(site, guest, number)
-    return render(request, "item.html", **item_page(site, guest, number))
+    return render_page(request, "item.html", **item_page(site, guest, number))
 
 
 @router.post("/items/{number}")
@@ -91,7 +91,7 @@ def rate_item(request: Request, site: AnySite, guest: Rater, number: int, form: 
     if missing:
         problem = f"Not saved yet. Please answer: {', '.join(missing)}."
         page = item_page(site, guest, number, answers=answers, problem=problem)
-        return render(request, "item.html", status=422, **page)
+        return render_page(request, "item.html", status=422, **page)
     outcome = submit(
         site.engine,
         site.study.study_id,
@@ -103,7 +103,7 @@ def rate_item(request: Request, site: AnySite, guest: Rater, number: int, form: 
     )
     if outcome == "conflict":
         page = item_page(site, guest, number, answers=answers, problem=CONFLICT)
-        return render(request, "item.html", status=409, **page)
+        return render_page(request, "item.html", status=409, **page)
     following = next_open(progress(site, guest)["rated"], number)
     return RedirectResponse(f"/items/{following}" if following else "/overview", 303)
 
@@ -127,7 +127,7 @@ def undo_item(site: AnySite, guest: Rater, number: int, form: Form) -> RedirectR
 
 @router.get("/items/{number}/{place}.png")
 def picture(site: AnySite, guest: Rater, number: int, place: str) -> Response:
-    """Returns a picture by its place on the rater's page. All of a page have one length."""
+    """Returns an image by its place on the rater's page. All of a page have one length."""
     item = _item(site, guest, number)
     files = picture_files(site.study, guest.visitor.number, item)
     if place not in files:

@@ -22,7 +22,7 @@ def templates() -> Environment:
     )
 
 
-def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+def render_page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Returns a page made of a template, with the title of the study."""
     title = request.app.state.site.study.title
     page = templates().get_template(template)

@@ -14,11 +14,11 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class StudyError(ValueError):
-    """A study, its items or its outputs cannot be used as they are; the message says what to mend."""
+    """A study, its items or its outputs cannot be used as they are; the message says what to fix."""
 
 
 class Dimension(BaseModel, frozen=True, extra="forbid"):
-    """One question that every picture is rated on."""
+    """One question that every image is rated on."""
 
     key: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$", description="column of exports")
     name: str = Field(min_length=1, description="heading on the page")
@@ -31,7 +31,7 @@ class Dimension(BaseModel, frozen=True, extra="forbid"):
 
 
 class Card(BaseModel, frozen=True, extra="forbid"):
-    """One picture to rate: a model's output, or a sentinel whose right answer is known."""
+    """One image to rate: a model's output, or a sentinel whose right answer is known."""
 
     key: str
     kind: Literal["output", "unedited", "duplicate"]
@@ -40,7 +40,7 @@ class Card(BaseModel, frozen=True, extra="forbid"):
 
 
 class StudyItem(BaseModel, frozen=True, extra="forbid"):
-    """One input with the pictures that models made of it."""
+    """One input with the images that models made of it."""
 
     item_id: str
     cluster: str = Field(description="items that share a source share a cluster and are drawn together")
@@ -123,7 +123,7 @@ def read_study(folder: Path) -> Study:
 
 
 def write_study(folder: Path, study: Study) -> None:
-    """Writes the study last, after its pictures, so that a folder with a study is complete."""
+    """Writes the study last, after its images, so that a folder with a study is complete."""
     unfinished = folder / f"{STUDY_FILE}.unfinished"
     unfinished.write_text(study.model_dump_json(indent=1) + "\n", encoding="utf-8")
     unfinished.replace(folder / STUDY_FILE)

@@ -17,7 +17,7 @@ def grouped_bars(
     """Returns horizontal bars, one group a task and one bar a model, as an SVG element.
 
     Args:
-        title: read out in place of the picture.
+        title: read out in place of the image.
         tasks: task to model to value.
         models: in reading order, which is the order of bars and colours.
         low: where the axis begins.

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from benchmarks.protocols.protocol import Measure
+from benchmarks.protocols.protocol import Metric
 from benchmarks.suites.suite import Suite
 
 TABLES = "published_tables.json"
@@ -28,7 +28,7 @@ GEDIT_COLUMNS = {
 
 @dataclass(frozen=True)
 class Reference:
-    """One row beside those of the run: figures by measure, and those of the headline by task."""
+    """One row beside those of the run: figures by metric, and those of the headline by task."""
 
     name: str
     figures: Mapping[str, float]
@@ -69,7 +69,7 @@ def published_references(suite: Suite) -> References:
     return References(table["source"], table["note"], tuple(references))
 
 
-def copying_references(figures: pl.DataFrame, tasks: pl.DataFrame, headline: Measure) -> References:
+def copying_references(figures: pl.DataFrame, tasks: pl.DataFrame, headline: Metric) -> References:
     """Returns what handing the source back gives, from what `summarise` made of it."""
     values = dict(figures.select("measure", "value").iter_rows())
     own = tasks.filter(pl.col("measure") == headline.name)

@@ -10,10 +10,12 @@ import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmarks.parsing.reading import State
-from benchmarks.protocols.protocol import Measure
+from benchmarks.protocols.protocol import Metric
 from benchmarks.report.charts import grouped_bars, legend
 from benchmarks.report.references import Reference, References
 from benchmarks.report.samples import SampleViews
+from benchmarks.scoring.demand import write_demand
+from benchmarks.scoring.figures import headline_view
 from benchmarks.scoring.table import MEASURED
 from benchmarks.suites.suite import Suite
 
@@ -31,7 +33,7 @@ RAW = {
     "companions": ("companions.jsonl",),
     "demand": ("demand.json",),
 }
-"""What else lies beside the page, by what of `Run.extra` tells of it: readings and figures of each output."""
+"""Further files beside the page, by the key of `Run.extra` that belongs to them."""
 
 FIGURES_SHOWN = 6
 """Of an output at once; the others are behind one more click."""
@@ -50,16 +52,16 @@ class Run:
         suite: items and their problems.
         models: in the order of the tables.
         champion: the best of them.
-        measures: the first one is the headline.
+        metrics: the first one is the headline.
         scores: rows of `benchmarks.scoring.table.SCORES`.
         figures: from `benchmarks.scoring.summary.summarise`.
         tasks: from the same.
         references: rows beside those of the run.
         settings: model to what decided its outputs.
-        judge: identity of the judge, None where there is none.
+        judge: identity of the judge, None if there is none.
         problems: what else went wrong, one sentence each.
-        notes: what a reader has to know of the figures, one sentence each.
-        extra: values that report.json holds besides.
+        notes: what a reader of the figures has to know, one sentence each.
+        extra: further values for report.json.
     """
 
     title: str
@@ -67,7 +69,7 @@ class Run:
     suite: Suite
     models: Sequence[str]
     champion: str
-    measures: Sequence[Measure]
+    metrics: Sequence[Metric]
     scores: pl.DataFrame
     figures: pl.DataFrame
     tasks: pl.DataFrame
@@ -77,12 +79,6 @@ class Run:
     problems: Sequence[str] = ()
     notes: Sequence[str] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def headline_view(self) -> str:
-        """The view by which models are ranked: official, or measured where no judge has a say."""
-        views = set(self.figures["view"])
-        return "official" if "official" in views else MEASURED
 
 
 def write_report(folder: Path, run: Run, samples: SampleViews) -> Path:
@@ -103,6 +99,8 @@ def write_report(folder: Path, run: Run, samples: SampleViews) -> Path:
     run.tasks.write_csv(folder / "tasks.csv")
     _flat(run.scores).write_csv(folder / "scores.csv")
     _flat(failures(run.scores)).write_csv(folder / "failures.csv")
+    if "demand" in run.extra:
+        write_demand(folder / "demand.json", run.extra["demand"])
     page, unfinished = folder / "index.html", folder / ".index.html.unfinished"
     with unfinished.open("w", encoding="utf-8") as stream:
         for chunk in _template().generate(**_context(run, samples)):
@@ -155,37 +153,13 @@ def failures(scores: pl.DataFrame) -> pl.DataFrame:
 
 
 def state_counts(scores: pl.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
-    """Returns model to view to state to how many samples are in it, by the first measure that they have."""
+    """Returns model to view to state to how many samples are in it, by the first metric that they have."""
     first = scores.unique(["model", "view", "sample_id", "repeat"], keep="first", maintain_order=True)
     counted = first.group_by("model", "view", "state").len().sort("model", "view", "state")
     nested: dict[str, dict[str, dict[str, int]]] = {}
     for model, view, state, count in counted.iter_rows():
         nested.setdefault(model, {}).setdefault(view, {})[state] = count
     return nested
-
-
-def ranked(figures: pl.DataFrame, measure: Measure, view: str, models: Sequence[str]) -> list[str]:
-    """Returns the models from best to worst by one figure; those without it last, of equal ones the earlier.
-
-    Figures are compared to nine decimals: what lies below is float noise, and must not choose a champion.
-    """
-    rows = figures.filter((pl.col("measure") == measure.name) & (pl.col("view") == view))
-    values = {row["model"]: row["value"] for row in rows.iter_rows(named=True)}
-    sign = -1 if measure.higher_is_better else 1
-    missing = [model for model in models if values.get(model) is None]
-    found = [model for model in models if model not in missing]
-    return [*sorted(found, key=lambda model: round(sign * values[model], 9)), *missing]
-
-
-def equals(figures: pl.DataFrame, measure: Measure, view: str, models: Sequence[str]) -> list[list[str]]:
-    """Returns the sets of models that `ranked` cannot tell apart, since their figures are equal."""
-    rows = figures.filter((pl.col("measure") == measure.name) & (pl.col("view") == view))
-    values = {row["model"]: row["value"] for row in rows.drop_nulls("value").iter_rows(named=True)}
-    alike: dict[float, list[str]] = {}
-    for model in models:
-        if model in values:
-            alike.setdefault(round(values[model], 9), []).append(model)
-    return [models for models in alike.values() if len(models) > 1]
 
 
 def _flat(scores: pl.DataFrame) -> pl.DataFrame:
@@ -213,9 +187,9 @@ def _context(run: Run, samples: SampleViews) -> dict[str, Any]:
         "figures_shown": FIGURES_SHOWN,
         "protocol": protocol if run.judge else None,
         "beside": _comparable(run),
-        "measures": [measure_table(run, measure) for measure in run.measures if _has(run, measure)],
+        "measures": [measure_table(run, metric) for metric in run.metrics if _has(run, metric)],
         "categories": _categories(run),
-        "shelves": samples.shelves(),
+        "galleries": samples.draw_galleries(),
         "samples": samples.all(),
         "anchors": samples.anchors(),
         "listed_anchors": samples.listed_anchors(),
@@ -226,29 +200,29 @@ def _context(run: Run, samples: SampleViews) -> dict[str, Any]:
     }
 
 
-def _has(run: Run, measure: Measure) -> bool:
-    return measure.name in set(run.figures["measure"])
+def _has(run: Run, metric: Metric) -> bool:
+    return metric.name in set(run.figures["measure"])
 
 
 def _comparable(run: Run) -> References:
-    """Returns the rows that hold a figure that the run has as well: others are of another scale."""
-    told = {measure.name for measure in run.measures if _has(run, measure)}
-    rows = tuple(row for row in run.references.rows if told & set(row.figures))
+    """Returns the rows that share a figure with the run; the others are on another scale."""
+    names = {metric.name for metric in run.metrics if _has(run, metric)}
+    rows = tuple(row for row in run.references.rows if names & set(row.figures))
     return replace(run.references, rows=rows) if rows else References("", "")
 
 
-def measure_table(run: Run, measure: Measure) -> dict[str, Any]:
-    """Returns what the page shows of a measure; two readings that agree everywhere are shown as one."""
-    rows = run.figures.filter(pl.col("measure") == measure.name)
+def measure_table(run: Run, metric: Metric) -> dict[str, Any]:
+    """Returns what the page shows of a metric; scoring modes that agree everywhere are shown as one."""
+    rows = run.figures.filter(pl.col("measure") == metric.name)
     views, titles = list(dict.fromkeys(rows["view"])), VIEW_TITLES
     by_model = {model: rows.filter(pl.col("model") == model) for model in run.models}
-    beside = [row for row in run.references.rows if measure.name in row.figures]
+    beside = [row for row in run.references.rows if metric.name in row.figures]
     repeated = bool((rows["repeats"] > 1).any())
-    judged = run.judge is not None and measure.worst is not None
-    if views == ["official", "strict"] and _agree(rows, measure):
+    judged = run.judge is not None and metric.worst is not None
+    if views == ["official", "strict"] and _agree(rows, metric):
         views, titles = ["official"], {"official": "Official and strict"}
     return {
-        "measure": measure,
+        "measure": metric,
         "views": views,
         "titles": titles,
         "repeated": repeated,
@@ -262,50 +236,50 @@ def measure_table(run: Run, measure: Measure) -> dict[str, Any]:
     }
 
 
-def _agree(rows: pl.DataFrame, measure: Measure) -> bool:
-    """Returns whether both readings of a measure show the same for every model."""
-    told = {
+def _agree(rows: pl.DataFrame, metric: Metric) -> bool:
+    """Returns whether both scoring modes of a metric show the same for every model."""
+    rounded = {
         view: rows.filter(pl.col("view") == view)
         .sort("model")
         .drop("view")
-        .with_columns(
-            pl.col("value", "low", "high", "spread", "missing_as_worst").round(measure.decimals + 1)
-        )
+        .with_columns(pl.col("value", "low", "high", "spread", "missing_as_worst").round(metric.decimals + 1))
         for view in ("official", "strict")
     }
-    return told["official"].equals(told["strict"])
+    return rounded["official"].equals(rounded["strict"])
 
 
 def _categories(run: Run) -> dict[str, Any]:
     """Returns the headline of each task: a table, and bars beside it."""
-    measure = run.measures[0]
-    rows = run.tasks.filter((pl.col("measure") == measure.name) & (pl.col("view") == run.headline_view))
+    metric = run.metrics[0]
+    rows = run.tasks.filter(
+        (pl.col("measure") == metric.name) & (pl.col("view") == headline_view(run.figures))
+    )
     table: dict[str, dict[str, Any]] = {}
     for row in rows.iter_rows(named=True):
         table.setdefault(row["task"], {})[row["model"]] = row
-    beside = [row for row in run.references.rows if row.tasks and measure.name in row.figures]
+    beside = [row for row in run.references.rows if row.tasks and metric.name in row.figures]
     values = {
         task: {model: row["value"] for model, row in models.items() if row["value"] is not None}
         for task, models in sorted(table.items())
     }
-    low, high = _axis(measure, values, beside)
+    low, high = _axis(metric, values, beside)
     return {
-        "measure": measure,
+        "measure": metric,
         "table": dict(sorted(table.items())),
         "references": beside,
-        "beaten": beside[0] if run.headline_view == MEASURED and beside else None,
+        "beaten": beside[0] if headline_view(run.figures) == MEASURED and beside else None,
         "chart": grouped_bars(
-            f"{measure.title} by task, a bar for each model", values, run.models, low=low, high=high
+            f"{metric.title} by task, a bar for each model", values, run.models, low=low, high=high
         ),
         "legend": legend(run.models),
     }
 
 
 def _axis(
-    measure: Measure, values: Mapping[str, Mapping[str, float]], beside: Iterable[Reference]
+    metric: Metric, values: Mapping[str, Mapping[str, float]], beside: Iterable[Reference]
 ) -> tuple[float, float]:
-    if measure.worst is not None and measure.best is not None:
-        return measure.worst, measure.best
+    if metric.worst is not None and metric.best is not None:
+        return metric.worst, metric.best
     found = [value for models in values.values() for value in models.values()]
     found += [value for row in beside for value in row.tasks.values()]
     return 0.0, max(found, default=1.0) or 1.0

@@ -1,4 +1,4 @@
-"""What a report shows of each sample: small pictures, scores, and the judge's own words."""
+"""What a report shows of each sample: small images, scores and the replies of the judge."""
 
 import base64
 import re
@@ -13,26 +13,26 @@ import numpy as np
 import polars as pl
 from markupsafe import escape
 
-from benchmarks.judges.replies import Replies
 from benchmarks.parsing.reading import State
-from benchmarks.protocols.protocol import Measure
-from benchmarks.report.gallery import Shelf
-from benchmarks.report.thumbnails import LARGE, Thumbnails, fitted_webp
+from benchmarks.protocols.protocol import Metric
+from benchmarks.report.galleries import Gallery
 from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, picture_of_file
 from benchmarks.suites.outputs import Outputs
+from benchmarks.suites.thumbnails import LARGE, ThumbnailCache, fitted_webp
 from models.common.pixels import UnreadableImageError, read_header
+from models.vlm.replies import Replies
 
 PAGE_BYTES = 14_000_000
-"""What all listed pictures of a page may take as base64."""
+"""What all listed images of a page may take as base64."""
 
 TEXT_BYTES = 4_000_000
-"""What all replies of a page may take as HTML; with pictures and galleries a page stays under 25 MB."""
+"""What all replies of a page may take as HTML; with images and galleries a page stays under 25 MB."""
 
 GALLERY_BYTES = 12_000
-"""Of one picture in a gallery, before base64."""
+"""Of one image in a gallery, before base64."""
 
 SMALL = 96
-"""Long side in pixels of pictures in a long list."""
+"""Long side in pixels of images in a long list."""
 
 REPLY_SHOWN, REPLY_BYTES = 1500, 6000
 """Characters of a reply on the page, and bytes of its HTML, at most; the store has all of it."""
@@ -42,7 +42,7 @@ WORKERS, AHEAD = 2, 16
 
 
 class _Room(NamedTuple):
-    """What a sample may take: the long side and bytes of a picture, and bytes of a reply as HTML."""
+    """What a sample may take: the long side and bytes of an image, and bytes of a reply as HTML."""
 
     side: int
     picture_bytes: int
@@ -50,7 +50,7 @@ class _Room(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A picture on a page, with its size, so that nothing moves when it is loaded late."""
+    """An image on a page, with its size, so that nothing moves when it is loaded late."""
 
     uri: str
     width: int
@@ -64,25 +64,25 @@ class SampleViews:
     Attributes:
         items: of the suite, in the order of the page.
         outputs: by model, in reading order.
-        measures: what is shown of each output.
+        metrics: what is shown of each output.
         scores: rows of `benchmarks.scoring.table.SCORES`.
         thumbnails: of all files.
         replies: the store, None where no judge was asked.
-        shelf_list: galleries.
+        galleries: shown above the list.
         listed: ids of the samples in the long list; None: all.
     """
 
     items: Sequence[BenchItem]
     outputs: Mapping[str, Outputs]
-    measures: Sequence[Measure]
+    metrics: Sequence[Metric]
     scores: pl.DataFrame
-    thumbnails: Thumbnails
+    thumbnails: ThumbnailCache
     replies: Replies | None
-    shelf_list: Sequence[Shelf]
+    galleries: Sequence[Gallery]
     listed: Sequence[str] | None = None
 
     def all(self) -> Iterator[dict[str, Any]]:
-        """Yields every listed sample, in pictures small enough for the page to hold all of them."""
+        """Yields every listed sample, in images small enough for the page to hold all of them."""
         items = self._listed_items()
         pictures = sum(_picture_count(item) + len(self.outputs) for item in items)
         max_bytes = min(GALLERY_BYTES, PAGE_BYTES * 3 // 4 // max(pictures, 1))
@@ -90,13 +90,13 @@ class SampleViews:
         reply_bytes = min(REPLY_BYTES, TEXT_BYTES // max(self._reply_count(items), 1))
         yield from self._drawn(items, _Room(side, max_bytes, reply_bytes))
 
-    def shelves(self) -> Iterator[dict[str, Any]]:
+    def draw_galleries(self) -> Iterator[dict[str, Any]]:
         """Yields the galleries: title and samples."""
         by_id = {item.sample_id: item for item in self.items}
-        for shelf in self.shelf_list:
-            items = [by_id[sample_id] for sample_id in shelf.sample_ids]
+        for gallery in self.galleries:
+            items = [by_id[sample_id] for sample_id in gallery.sample_ids]
             yield {
-                "title": shelf.title,
+                "title": gallery.title,
                 "samples": list(self._drawn(items, _Room(LARGE, GALLERY_BYTES, REPLY_BYTES))),
             }
 
@@ -163,7 +163,7 @@ class SampleViews:
         return {
             "model": model,
             "shown": shown,
-            "figures": [text for measure in self.measures if (text := _figure_text(measure, rows))],
+            "figures": [text for metric in self.metrics if (text := _figure_text(metric, rows))],
             "states": sorted(
                 {(row["view"], row["state"], row["note"]) for row in rows if row["state"] != State.OK}
             ),
@@ -202,16 +202,16 @@ def language(instruction: str) -> str:
     return "zh" if re.search(r"[\u3400-\u9fff]", instruction) else "en"
 
 
-def _figure_text(measure: Measure, rows: Sequence[Any]) -> str:
-    """Returns what an output got: one number where the views agree as shown, else each with its view."""
+def _figure_text(metric: Metric, rows: Sequence[Any]) -> str:
+    """Returns the figure of an output: one number if the scoring modes agree as shown, else one for each."""
     by_view: dict[str, list[float]] = {}
     for row in rows:
-        if row["measure"] == measure.name and row["state"] == State.OK:
+        if row["measure"] == metric.name and row["state"] == State.OK:
             by_view.setdefault(row["view"], []).append(float(np.mean(row["values"])))
-    texts = {view: f"{np.mean(values):.{measure.decimals}f}" for view, values in by_view.items()}
+    texts = {view: f"{np.mean(values):.{metric.decimals}f}" for view, values in by_view.items()}
     if len(set(texts.values())) <= 1:
-        return f"{measure.name} {next(iter(texts.values()))}" if texts else ""
-    return f"{measure.name} " + ", ".join(f"{text} {view}" for view, text in texts.items())
+        return f"{metric.name} {next(iter(texts.values()))}" if texts else ""
+    return f"{metric.name} " + ", ".join(f"{text} {view}" for view, text in texts.items())
 
 
 def _rows_by_sample(scores: pl.DataFrame, wanted: set[str]) -> dict[str, dict[str, list[Any]]]:

@@ -1,4 +1,4 @@
-"""One small picture of a run, for places that show a picture and no page."""
+"""One small image of a run, for places that show an image and no page."""
 
 from collections.abc import Sequence
 
@@ -17,12 +17,12 @@ MAX_BYTES = 100_000
 QUALITIES = (90, 80, 70, 55, 40, 25)
 
 
-def contact_sheet(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> bytes:
-    """Returns a JPEG of at most 100 kB: a heading over each column, a label and its pictures in each row.
+def comparison_sheet(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> bytes:
+    """Returns a JPEG of at most 100 kB: a heading over each column, a label and its images in each row.
 
     Args:
         columns: headings, for example source, editors, truth.
-        rows: label and pictures (H, W, 3) uint8, one a column. Rows that would not fit are left out.
+        rows: label and images (H, W, 3) uint8, one a column. Rows that would not fit are left out.
     """
     kept = len(rows)
     while kept and len(encode_jpeg(_draw(columns, rows[:kept]), QUALITIES[-1])) > MAX_BYTES:

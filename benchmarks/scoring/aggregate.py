@@ -13,7 +13,7 @@ class Scored(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rule:
+class AveragingRule:
     """How a benchmark averages.
 
     Attributes:
@@ -31,14 +31,14 @@ class Rule:
 
 
 RULES = {
-    "rededit": Rule(sample_digits=2, task_digits=2, overall="macro", overall_digits=4),
-    "imgedit": Rule(sample_digits=2, task_digits=2, overall="macro", overall_digits=2),
-    "imgedit_uge": Rule(sample_digits=2, task_digits=None, overall="micro", overall_digits=2),
-    "gedit": Rule(sample_digits=None, task_digits=None, overall="macro", overall_digits=3),
-    "kris": Rule(sample_digits=None, task_digits=None, overall="pooled", overall_digits=None),
-    "rise": Rule(sample_digits=None, task_digits=None, overall="micro", overall_digits=None),
-    "textedit": Rule(sample_digits=None, task_digits=None, overall="micro", overall_digits=2),
-    "strict": Rule(sample_digits=None, task_digits=None, overall="macro", overall_digits=None),
+    "rededit": AveragingRule(sample_digits=2, task_digits=2, overall="macro", overall_digits=4),
+    "imgedit": AveragingRule(sample_digits=2, task_digits=2, overall="macro", overall_digits=2),
+    "imgedit_uge": AveragingRule(sample_digits=2, task_digits=None, overall="micro", overall_digits=2),
+    "gedit": AveragingRule(sample_digits=None, task_digits=None, overall="macro", overall_digits=3),
+    "kris": AveragingRule(sample_digits=None, task_digits=None, overall="pooled", overall_digits=None),
+    "rise": AveragingRule(sample_digits=None, task_digits=None, overall="micro", overall_digits=None),
+    "textedit": AveragingRule(sample_digits=None, task_digits=None, overall="micro", overall_digits=2),
+    "strict": AveragingRule(sample_digits=None, task_digits=None, overall="macro", overall_digits=None),
 }
 """Official rules by benchmark; `strict` rounds nowhere. SC, PQ and O go through GEdit's rule one by one."""
 
@@ -52,7 +52,7 @@ class Aggregate:
     counts: dict[str, int]
 
 
-def aggregate(samples: Sequence[Scored], rule: Rule) -> Aggregate:
+def aggregate(samples: Sequence[Scored], rule: AveragingRule) -> Aggregate:
     """Returns the means of each task, in the order of their names, and the headline.
 
     Rounding is Python's, to even on binary fractions, because the official scripts use it.

@@ -7,16 +7,16 @@ import numpy as np
 import polars as pl
 import torch
 
-from benchmarks.protocols.protocol import Measure
+from benchmarks.protocols.protocol import Metric
 from benchmarks.scoring.aggregate import RULES
-from benchmarks.scoring.measured import PSNR
+from benchmarks.scoring.measure_outputs import PSNR
 from benchmarks.scoring.table import measured_rows, score_table
 from benchmarks.suites.item import BenchItem, known_truth
 from models.similarity.pair_metrics import psnr
 
 CODEC_BATCH = 64
 
-SCORES = {
+EDITOR_SCORES = {
     "editor": pl.String(),
     "sample_id": pl.String(),
     "kind": pl.String(),
@@ -29,31 +29,31 @@ SCORES = {
 }
 """One row a sample and editor. Errors are mean squared differences of whitened latents, PSNR is in dB."""
 
-ERROR = Measure("model_error", "Latent error", None, 0.0, RULES["strict"], decimals=4)
-MEASURES = (
+ERROR = Metric("model_error", "Latent error", None, 0.0, RULES["strict"], decimals=4)
+METRICS = (
     ERROR,
     PSNR,
-    Measure("evaluator", "Evaluator, 0 to 1", worst=0.0, best=1.0, official=RULES["strict"], decimals=3),
+    Metric("evaluator", "Evaluator, 0 to 1", worst=0.0, best=1.0, official=RULES["strict"], decimals=3),
 )
-"""What is averaged and shown of SCORES. An error has no worst value, so a missing sample stays missing."""
+"""Averaged and shown columns of EDITOR_SCORES. An error has no worst value: missing samples stay missing."""
 
 COPYING = "Copying the source"
 COPIED = {"copy_error": ERROR, "copy_psnr": PSNR}
-"""Columns of SCORES that hold what copying comes to, and by which measure."""
+"""Columns of EDITOR_SCORES that hold the figures of copying, and the metric of each."""
 
 Evaluator = Callable[[Sequence[np.ndarray], Sequence[str], Sequence[np.ndarray]], Sequence[float]]
 """Scores (sources, instructions, outputs), a higher figure for a better edit."""
 
 
 class Codec(Protocol):
-    """What maps pictures to the latents in which errors are measured."""
+    """What maps images to the latents in which errors are measured."""
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """Returns latents of (B, 3, H, W) in [-1, 1]."""
         ...
 
 
-def score_outputs(
+def score_against_truth(
     editor: str,
     items: Sequence[BenchItem],
     outputs: Mapping[str, np.ndarray],
@@ -61,7 +61,7 @@ def score_outputs(
     codec: Codec,
     evaluator: Evaluator | None,
 ) -> pl.DataFrame:
-    """Returns one row of `SCORES` for each item; `evaluator` is null where there is none.
+    """Returns one row of `EDITOR_SCORES` for each item; `evaluator` is null if there is none.
 
     Args:
         editor: name of what made the outputs.
@@ -94,13 +94,13 @@ def score_outputs(
             "copy_psnr": [psnr(*pair) for pair in zip(sources, truths, strict=True)],
             "evaluator": judged,
         },
-        schema=SCORES,
+        schema=EDITOR_SCORES,
     )
 
 
 @torch.no_grad()
 def latent_errors(codec: Codec, first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> list[float]:
-    """Returns the mean squared difference of each pair's latents; pictures are (H, W, 3) uint8."""
+    """Returns the mean squared difference of each pair's latents; images are (H, W, 3) uint8."""
     pairs = zip(_latents(codec, first), _latents(codec, second), strict=True)
     return [float((one.double() - other.double()).square().mean()) for one, other in pairs]
 
@@ -110,14 +110,14 @@ def long_scores(items: Sequence[BenchItem], table: pl.DataFrame) -> pl.DataFrame
     rows: list[dict[str, Any]] = []
     for (editor,), own in table.group_by("editor", maintain_order=True):
         values = {row["sample_id"]: row for row in own.iter_rows(named=True)}
-        rows += measured_rows(str(editor), items, values, MEASURES)
+        rows += measured_rows(str(editor), items, values, METRICS)
     return score_table(rows)
 
 
 def copying_scores(items: Sequence[BenchItem], table: pl.DataFrame) -> pl.DataFrame:
     """Returns the same table for what hands the source back, which is a model like any other: `COPYING`."""
     first = table.filter(pl.col("editor") == table["editor"][0])
-    columns = {measure.name: column for column, measure in COPIED.items()}
+    columns = {metric.name: column for column, metric in COPIED.items()}
     values = {
         row["sample_id"]: {name: row[column] for name, column in columns.items()}
         for row in first.iter_rows(named=True)
@@ -141,7 +141,7 @@ def kind_figures(
     for kind in tasks["task"].unique().sort():
         nested[kind] = {}
         for editor in editors:
-            values = {one.name: found.get((editor, kind, one.name), {}).get("value") for one in MEASURES}
+            values = {one.name: found.get((editor, kind, one.name), {}).get("value") for one in METRICS}
             copies = {column: copied[kind, one.name] for column, one in COPIED.items()}
             nested[kind][editor] = {
                 "samples": found[editor, kind, ERROR.name]["samples"],
@@ -179,7 +179,7 @@ def editor_figures(
                 "editor": editor,
                 "kinds": len(kinds),
                 "samples": error["samples"],
-                **{one.name: found.get((editor, one.name), {}).get("value") for one in MEASURES},
+                **{one.name: found.get((editor, one.name), {}).get("value") for one in METRICS},
                 **{column: copied[one.name] for column, one in COPIED.items()},
                 "share_beating_copying": won / len(kinds),
                 "of_copying": error["value"] / copy_error if copy_error else None,

@@ -35,13 +35,13 @@ def cluster_bootstrap(
 ) -> Interval:
     """Returns the mean over tasks of the means of their samples, with a percentile interval.
 
-    Clusters are drawn, not samples: edits of one picture succeed and fail together. A task that a draw leaves
+    Clusters are drawn, not samples: edits of one image succeed and fail together. A task that a draw leaves
     without samples is left out of that draw's mean.
 
     Args:
         values: one a sample.
         tasks: of each sample; equal everywhere for a plain mean.
-        clusters: of each sample: its source picture, or its item where languages share it.
+        clusters: of each sample: its source image, or its item where languages share it.
         seed: of the draws.
         repeats: how many draws.
     """

@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 
 from benchmarks.parsing.reading import State
-from benchmarks.protocols.protocol import Measure
-from benchmarks.scoring.aggregate import Rule, Scored, aggregate, mean, with_missing_as_worst
+from benchmarks.protocols.protocol import Metric
+from benchmarks.scoring.aggregate import AveragingRule, Scored, aggregate, mean, with_missing_as_worst
 from benchmarks.scoring.statistics import cluster_bootstrap
 
 FIGURES = {
@@ -44,7 +44,7 @@ TASKS = {
 
 def summarise(
     scores: pl.DataFrame,
-    measures: Sequence[Measure],
+    metrics: Sequence[Metric],
     *,
     seed: int,
     bootstraps: int = 1000,
@@ -54,7 +54,7 @@ def summarise(
 
     Args:
         scores: rows of `benchmarks.scoring.table.SCORES`.
-        measures: of the suite; rows of others are left out.
+        metrics: of the suite; rows of others are left out.
         seed: of the bootstrap.
         bootstraps: how many draws.
         rejected: samples of the suite that are in no row, since nobody could read what they are. They count
@@ -62,15 +62,15 @@ def summarise(
     """
     everything = scores["sample_id"].n_unique()
     figures, tasks = [], []
-    for measure in measures:
-        rows = scores.filter(pl.col("measure") == measure.name)
+    for metric in metrics:
+        rows = scores.filter(pl.col("measure") == metric.name)
         widths = _widths(rows)
         for (model, view), part in rows.group_by("model", "view", maintain_order=True):
-            names = {"model": model, "measure": measure.name, "view": view}
-            rule = measure.rule(str(view))
+            names = {"model": model, "measure": metric.name, "view": view}
+            rule = metric.rule(str(view))
             lost = rejected if part["sample_id"].n_unique() == everything else 0
             figure = _figure(part, rule, lost=lost, seed=seed, bootstraps=bootstraps)
-            figure["missing_as_worst"] = _worst_case(part, measure, rule, widths)
+            figure["missing_as_worst"] = _worst_case(part, metric, rule, widths)
             figures.append({**names, **figure})
             tasks += [{**names, **row} for row in _task_rows(part, rule)]
     return pl.DataFrame(figures, schema=FIGURES), pl.DataFrame(tasks, schema=TASKS)
@@ -85,7 +85,9 @@ def sample_means(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _figure(part: pl.DataFrame, rule: Rule, *, lost: int, seed: int, bootstraps: int) -> dict[str, Any]:
+def _figure(
+    part: pl.DataFrame, rule: AveragingRule, *, lost: int, seed: int, bootstraps: int
+) -> dict[str, Any]:
     by_repeat = [_scored(rows) for _, rows in part.group_by("repeat", maintain_order=True)]
     overalls = [found for rows in by_repeat if (found := aggregate(rows, rule).overall) is not None]
     samples = part["sample_id"].n_unique() + lost
@@ -111,15 +113,17 @@ def _widths(rows: pl.DataFrame) -> dict[str, int]:
     return dict(counted.iter_rows())
 
 
-def _worst_case(part: pl.DataFrame, measure: Measure, rule: Rule, widths: Mapping[str, int]) -> float | None:
+def _worst_case(
+    part: pl.DataFrame, metric: Metric, rule: AveragingRule, widths: Mapping[str, int]
+) -> float | None:
     """Returns the average with the worst score for each that is missing, of whole samples and within them.
 
     Where scores are pooled, a sample counts by how many it has, so one that lacks some is filled up.
     """
-    if measure.worst is None:
+    if metric.worst is None:
         return None
     overalls, widest = [], max(widths.values()) or 1
-    worst = {task: (measure.worst,) * (width or widest) for task, width in widths.items()}
+    worst = {task: (metric.worst,) * (width or widest) for task, width in widths.items()}
     for _, rows in part.group_by("repeat", maintain_order=True):
         missing = rows.filter(pl.col("state") != State.OK)["task"].to_list()
         filled = _scored(rows)
@@ -132,7 +136,7 @@ def _worst_case(part: pl.DataFrame, measure: Measure, rule: Rule, widths: Mappin
 
 
 def _interval(
-    part: pl.DataFrame, rule: Rule, *, seed: int, bootstraps: int
+    part: pl.DataFrame, rule: AveragingRule, *, seed: int, bootstraps: int
 ) -> tuple[float | None, float | None]:
     rows = part.filter(pl.col("state") == State.OK)
     if rows.is_empty():
@@ -148,7 +152,7 @@ def _interval(
     return found.low, found.high
 
 
-def _task_rows(part: pl.DataFrame, rule: Rule) -> Iterator[dict[str, Any]]:
+def _task_rows(part: pl.DataFrame, rule: AveragingRule) -> Iterator[dict[str, Any]]:
     by_repeat = [
         aggregate(_scored(rows), rule).tasks for _, rows in part.group_by("repeat", maintain_order=True)
     ]

@@ -6,14 +6,14 @@ from typing import Any
 import polars as pl
 
 from benchmarks.parsing.reading import Reading, State
-from benchmarks.protocols.protocol import Measure
+from benchmarks.protocols.protocol import Metric
 from benchmarks.suites.item import BenchItem
 
 MEASURED = "measured"
 """The view of figures that no judge has a say in."""
 
 Value = float | Reading | None
-"""What a measure gives for an output: a figure; the state that it is in instead, which counts as missing; or
+"""What a metric gives for an output: a figure; the state that it is in instead, which counts as missing; or
 null where the measure does not apply to the item, whatever a model made of it: then there is no row."""
 
 SCORES = {
@@ -36,7 +36,7 @@ SCORES = {
 def score_row(
     model: str,
     item: BenchItem,
-    measure: str,
+    metric: str,
     *,
     view: str,
     repeat: int,
@@ -50,7 +50,7 @@ def score_row(
         "task": item.kind,
         "category": item.category,
         "cluster": item.cluster or item.sample_id,
-        "measure": measure,
+        "measure": metric,
         "view": view,
         "repeat": repeat,
         "state": str(reading.state),
@@ -70,23 +70,23 @@ def measured_rows(
     model: str,
     items: Sequence[BenchItem],
     values: Mapping[str, Mapping[str, Value]],
-    measures: Sequence[Measure],
+    metrics: Sequence[Metric],
 ) -> list[dict[str, Any]]:
     """Returns rows of figures that need no judge.
 
     Args:
         model: that made the outputs.
-        items: all that the measures apply to.
+        items: all that the metrics apply to.
         values: sample id to measure to value; an item that is missing has no output.
-        measures: which.
+        metrics: which.
     """
     rows = []
     for item in items:
         found = values.get(item.sample_id)
-        for measure in measures:
-            value = Reading(State.MISSING_OUTPUT) if found is None else found.get(measure.name)
+        for metric in metrics:
+            value = Reading(State.MISSING_OUTPUT) if found is None else found.get(metric.name)
             if value is None:
                 continue
             reading = value if isinstance(value, Reading) else Reading(State.OK, (value,))
-            rows.append(score_row(model, item, measure.name, view=MEASURED, repeat=0, reading=reading))
+            rows.append(score_row(model, item, metric.name, view=MEASURED, repeat=0, reading=reading))
     return rows

@@ -38,11 +38,11 @@ def load_suite(name: str, *, data: Path, images: Path | None, lang: str) -> Suit
     Args:
         name: in `SUITES`.
         data: folder of the files.
-        images: folder of the pictures; None: the same.
+        images: folder of the images; None: the same.
         lang: `en` or `zh`.
 
     Raises:
-        SuiteError: there is no such suite, or its files are not there; the message says what was expected.
+        SuiteError: there is no such suite, or its files are missing; the message says what was expected.
     """
     if name not in SUITES:
         raise SuiteError(f"There is no suite {name!r}. There are {', '.join(SUITES)}.")

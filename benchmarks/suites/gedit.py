@@ -16,7 +16,7 @@ from benchmarks.suites.suite import Suite, made_suite, picture_below, problem_of
 LANGUAGES = {"zh": "cn", "en": "en"}
 FIELDS = ("task_type", "key", "instruction", "instruction_language")
 PICTURE = "input_image"
-"""The picture that editors and judges get, about 512 by 512; `input_image_raw` is the original."""
+"""The image that editors and judges get, about 512 by 512; `input_image_raw` is the original."""
 
 EXPORT = "metadata.jsonl"
 INTERSECTION = "Intersection_exist"
@@ -38,10 +38,10 @@ def load_gedit(
 
     Args:
         data: a folder with the data set as Parquet or Arrow files (`save_to_disk`, or the hub's files), or
-            with metadata.jsonl and picture files; and the four prompt files, here or in `prompts`.
-        images: of a plain export; otherwise the data set holds the pictures.
+            with metadata.jsonl and image files; and the four prompt files, here or in `prompts`.
+        images: of a plain export; otherwise the data set holds the images.
         lang: `zh` or `en`.
-        judge: `local` asks as the official script asks Qwen2.5-VL: greedy, pictures first, PNG.
+        judge: `local` asks as the official script asks Qwen2.5-VL: greedy, images first, PNG.
         subset: `intersection` has the items only that every closed model of the paper returned. Papers print
             figures of either, which must not be mixed.
 
@@ -106,7 +106,7 @@ def _prompts(data: Path) -> dict[str, str]:
 
 
 def _rows(data: Path, images: Path, problems: list[str]) -> Iterator[tuple[Any, Picture | SuiteError]]:
-    """Yields each row with its picture, or with why it has none; a line that is no row is a problem."""
+    """Yields each row with its image, or with why it has none; a line that is no row is a problem."""
     if (data / EXPORT).exists():
         yield from _exported(data / EXPORT, images, problems)
         return
@@ -150,7 +150,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Any, Picture]]:
 
 
 class _RowGroups:
-    """The pictures of a Parquet file; the last row group that was asked for stays in memory."""
+    """The images of a Parquet file; the last row group that was asked for stays in memory."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._group = path, -1

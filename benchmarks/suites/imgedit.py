@@ -7,9 +7,9 @@ from typing import Any
 
 from benchmarks.parsing.lines import HIGHEST, LOWEST, read_single
 from benchmarks.parsing.reading import Reading
-from benchmarks.protocols.five_points import PLACEHOLDER, checked_prompts, imgedit, measure
-from benchmarks.protocols.protocol import Measure, Protocol, Question
-from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
+from benchmarks.protocols.five_points import PLACEHOLDER, checked_prompts, imgedit, metric
+from benchmarks.protocols.protocol import Metric, Protocol
+from benchmarks.protocols.rubric import QUESTION, RubricDimension, rubric
 from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem, SuiteError
 from benchmarks.suites.suite import (
@@ -21,28 +21,29 @@ from benchmarks.suites.suite import (
     read_prompts,
     text_fields,
 )
+from models.vlm.messages import Question
 
 BASIC, UGE, PROMPTS = "basic_edit.json", "UGE_edit.json", "prompts.json"
 BASIC_ITEMS, UGE_ITEMS = 737, 47
 UGE_PROMPT = "UGE"
 """Name under which prompts.json may hold the prompt of UGE_bench.py."""
 
-UGE_MEASURE = Measure(
+UGE_MEASURE = Metric(
     "score", "Score, 1 to 5", LOWEST, HIGHEST, official=RULES["imgedit_uge"], strict=RULES["rise"]
 )
 OURS = [
-    Dimension("Instruction Compliance", "the edit does all that was asked for, and nothing else."),
-    Dimension("Naturalness", "the edit is seamless; nothing looks pasted, distorted or overdone."),
-    Dimension("Preservation", "what was not to be edited is unchanged."),
+    RubricDimension("Instruction Compliance", "the edit does all that was asked for, and nothing else."),
+    RubricDimension("Naturalness", "the edit is seamless; nothing looks pasted, distorted or overdone."),
+    RubricDimension("Preservation", "what was not to be edited is unchanged."),
 ]
 
 
 def load_imgedit(data: Path, images: Path, lang: str) -> Suite:
-    """Returns ImgEdit-Bench's basic suite: 737 items of 171 pictures, which are the bootstrap's clusters.
+    """Returns ImgEdit-Bench's basic suite: 737 items of 171 images, which are the bootstrap's clusters.
 
     Args:
         data: folder with basic_edit.json and prompts.json, as in PKU-YuanGroup/ImgEdit.
-        images: the root of the benchmark's pictures.
+        images: the root of the benchmark's images.
         lang: `en`; there is no other.
 
     Raises:
@@ -83,9 +84,9 @@ def load_uge(data: Path, images: Path, lang: str) -> Suite:
 def load_multiturn(data: Path, images: Path, lang: str) -> Suite:
     """Returns ImgEdit-Bench's edits in turns: an editor goes on from what it made of the turn before.
 
-    Each turn is an item that is judged against the first picture.
+    Each turn is an item that is judged against the first image.
 
-    The benchmark judges them by people, so there is no official prompt; ours asks whether the picture shows
+    The benchmark judges them by people, so there is no official prompt; ours asks whether the image shows
     all turns so far. Outputs are `<file>/<key>_turn<number>`, because keys begin anew in each of its files.
     """
     items: list[BenchItem] = []
@@ -165,7 +166,7 @@ def _uge_protocol(prompts: Mapping[str, str]) -> Protocol:
         questions=base.questions,
         read={"official": base.read["official"], "strict": _read_single},
         combine=base.combine,
-        measures=(UGE_MEASURE,),
+        metrics=(UGE_MEASURE,),
     )
 
 
@@ -175,6 +176,6 @@ def _ours(name: str, rule: str) -> Protocol:
         lambda item: OURS,  # noqa: ARG005
         scale=(LOWEST, HIGHEST),
         combine=lambda item, readings, view: {"score": readings[QUESTION]},  # noqa: ARG005
-        measures=(measure(RULES[rule]) if rule == "imgedit" else UGE_MEASURE,),
+        metrics=(metric(RULES[rule]) if rule == "imgedit" else UGE_MEASURE,),
         facts={},
     )

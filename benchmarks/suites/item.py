@@ -10,7 +10,7 @@ import numpy as np
 from models.common.pixels import decode, encode_png
 
 MAX_BYTES = 128_000_000
-"""A larger file is no picture that a benchmark holds."""
+"""A larger file is no image that a benchmark holds."""
 
 
 ROW = "row"
@@ -21,7 +21,7 @@ MAX_NAME = 230
 
 
 class MissingPictureError(LookupError):
-    """A picture that a suite names is not there; the message says where it was looked for."""
+    """An image that a suite names is missing; the message says where it was looked for."""
 
 
 class SuiteError(ValueError):
@@ -30,7 +30,7 @@ class SuiteError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture that is read when somebody looks at it, so that a suite of any size takes no memory.
+    """An image that is read when somebody looks at it, so that a suite of any size takes no memory.
 
     Attributes:
         name: for messages.
@@ -45,19 +45,19 @@ class Picture:
 
         Raises:
             MissingPictureError: there is no such file.
-            UnreadableImageError: it is no picture that decodes.
+            UnreadableImageError: it is no image that decodes.
         """
         return decode(self.read(), long_side)
 
 
 def picture_of_pixels(name: str, pixels: np.ndarray) -> Picture:
-    """Returns a picture that is held in memory, (H, W, 3) uint8."""
+    """Returns an image that is held in memory, (H, W, 3) uint8."""
     data = encode_png(pixels)
     return Picture(name, lambda: data)
 
 
 def picture_of_file(path: Path) -> Picture:
-    """Returns a picture that lies in a file."""
+    """Returns an image that lies in a file."""
     return Picture(path.name, lambda: read_limited(path))
 
 
@@ -72,10 +72,10 @@ def leads_out(folder: Path, path: Path) -> bool:
 
 
 def read_limited(path: Path) -> bytes:
-    """Returns the bytes of a picture file.
+    """Returns the bytes of an image file.
 
     Raises:
-        MissingPictureError: there is no such file, or it is larger than any picture.
+        MissingPictureError: there is no such file, or it is larger than any image.
     """
     try:
         with path.open("rb") as stream:
@@ -105,17 +105,17 @@ class BenchItem:
         kind: what figures are averaged over first: a template's name, a benchmark's task.
         category: the family of the kind, for reading the tables.
         instruction: what the editor is asked for.
-        sources: reference pictures in the order in which the instruction counts them. The first is what
+        sources: reference images in the order in which the instruction counts them. The first is what
             "copying" means: handing the input back.
         truth: a right result, where one is known.
         lang: of the instruction, `en` or `zh`.
-        cluster: items of equal cluster succeed and fail together, because they share a picture or an
+        cluster: items of equal cluster succeed and fail together, because they share an image or an
             instruction; the bootstrap draws clusters. None: the item is alone.
         output: where the official scripts write its output, a path without extension inside the folder of a
             model. None: the sample id.
         mask: white where the edit belongs, if known.
         expected_text: what has to be readable afterwards, if known.
-        facts: what a judge's prompt needs besides, such as the reference answer.
+        facts: further values for a judge's prompt, such as the reference answer.
         after: id of the item from whose output an editor goes on, in place of the sources, which are what the
             result is held against all the same. None: it starts from the sources.
         turn: what the editor is told then, where the instruction tells a judge all that was asked so far.
@@ -140,11 +140,13 @@ class BenchItem:
         said = (self.sample_id, self.kind, self.category, self.instruction, self.cluster, self.expected_text)
         for text in (*said, *self.facts.values()):
             if text is not None and not is_writable(text):
-                raise SuiteError(f"{self.sample_id!a:.80}: {text!a:.80} holds half a sign, a lone surrogate.")
+                raise SuiteError(f"{self.sample_id!a:.80}: {text!a:.80} contains an unpaired surrogate.")
         # Lists of items come from others, and outputs are written under these names.
         place = PurePosixPath(self.output or self.sample_id)
         if place.is_absolute() or ".." in place.parts or "\0" in str(place) or not is_writable(str(place)):
-            raise SuiteError(f"{self.sample_id}: {str(place)!r:.80} is no name below the folder of a model.")
+            raise SuiteError(
+                f"{self.sample_id}: {str(place)!r:.80} is not a path below the folder of a model."
+            )
         if any(len(part.encode()) > MAX_NAME for part in place.parts):
             raise SuiteError(
                 f"{self.sample_id!a:.80}: its name is over {MAX_NAME} bytes; no file can have it."
@@ -165,7 +167,7 @@ def checked_suite(items: Iterable[BenchItem]) -> list[BenchItem]:
         raise SuiteError(f"These sample ids occur more than once: {', '.join(twice[:5])}.")
     bare = [item for item in ordered if not item.sources]
     if bare:
-        raise SuiteError(f"{bare[0].sample_id} ({bare[0].kind}) has no source, so it is no edit.")
+        raise SuiteError(f"{bare[0].sample_id} ({bare[0].kind}) has no source image.")
     return ordered
 
 

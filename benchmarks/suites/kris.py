@@ -28,7 +28,7 @@ def load_kris(data: Path, images: Path, lang: str) -> Suite:
 
     Args:
         data: the folder KRIS_Bench, with one folder a task and annotation.json in each.
-        images: the same folder, or another with the same pictures.
+        images: the same folder, or another with the same images.
         lang: `en`; there is no other.
 
     Raises:

@@ -32,7 +32,7 @@ def find_outputs(folder: Path, items: Sequence[BenchItem]) -> Outputs:
     """Returns which file is the output of which item.
 
     An output may lie where the official script writes it (`add/add-1.png`), deeper, or flat (`add-1.png`),
-    with any extension of a picture. A shorter name counts only where it fits one item and one file.
+    with any extension of an image. A shorter name counts only where it fits one item and one file.
 
     Args:
         folder: of one model.

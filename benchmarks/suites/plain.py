@@ -1,4 +1,4 @@
-"""A suite of one's own: items.jsonl and picture files. The demo's suite is written and read so."""
+"""A suite of one's own: items.jsonl and image files. The demo's suite is written and read so."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.parsing.lines import HIGHEST, LOWEST
-from benchmarks.protocols.protocol import Measure, Protocol
-from benchmarks.protocols.rubric import QUESTION, Dimension, rubric
+from benchmarks.protocols.protocol import Metric, Protocol
+from benchmarks.protocols.rubric import QUESTION, RubricDimension, rubric
 from benchmarks.scoring.aggregate import RULES
 from benchmarks.suites.item import BenchItem, Picture, SuiteError
 from benchmarks.suites.suite import Suite, made_suite, picture_below, problem_of, read_json_lines, text_fields
@@ -16,15 +16,15 @@ from benchmarks.suites.suite import Suite, made_suite, picture_below, problem_of
 LIST = "items.jsonl"
 
 DIMENSIONS = (
-    Dimension("Prompt Compliance", "the edit does all that the instruction asks for."),
-    Dimension("Visual Naturalness", "the edit blends in; nothing looks pasted, torn or blurred."),
-    Dimension(
+    RubricDimension("Prompt Compliance", "the edit does all that the instruction asks for."),
+    RubricDimension("Visual Naturalness", "the edit blends in; nothing looks pasted, torn or blurred."),
+    RubricDimension(
         "Physical & Detail Coherence", "light and shapes are right, and what was not edited is unchanged."
     ),
 )
 """The three dimensions that the report names for all tasks (4.2)."""
 
-MEASURE = Measure("score", "Score, 1 to 5", LOWEST, HIGHEST, official=RULES["strict"])
+MEASURE = Metric("score", "Score, 1 to 5", LOWEST, HIGHEST, official=RULES["strict"])
 
 
 def load_plain(data: Path, images: Path, lang: str) -> Suite:
@@ -35,7 +35,7 @@ def load_plain(data: Path, images: Path, lang: str) -> Suite:
 
     Args:
         data: folder with items.jsonl.
-        images: folder of the pictures.
+        images: folder of the images.
         lang: only items in this language are taken; an item without `lang` is in any.
 
     Raises:
@@ -61,7 +61,7 @@ def our_rubric() -> Protocol:
         lambda item: DIMENSIONS,  # noqa: ARG005
         scale=(LOWEST, HIGHEST),
         combine=lambda item, readings, view: {"score": readings[QUESTION]},  # noqa: ARG005
-        measures=(MEASURE,),
+        metrics=(MEASURE,),
         facts={"expected_text": "Text that must be readable"},
     )
 

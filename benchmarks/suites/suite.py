@@ -34,7 +34,7 @@ class Suite:
         items: from `checked_suite`.
         protocol: how outputs are judged; None where the suite has only a known truth.
         problems: rows and files of the benchmark that could not be used, one sentence each.
-        published: the table of published figures that belong beside the results, None where there is none.
+        published: the table of published figures that belong beside the results, None if there is none.
         expected: items of the official benchmark in this language, None where nobody says how many there are.
         rejected: rows of the user's copy that are no items here; they count as samples without scores.
     """
@@ -71,7 +71,7 @@ class Suite:
 
 
 Load = Callable[[Path, Path, str], Suite]
-"""Makes a suite of (folder of the benchmark's files, folder of its pictures, language)."""
+"""Makes a suite of (folder of the benchmark's files, folder of its images, language)."""
 
 
 def made_suite(suite: Suite) -> Suite:
@@ -164,16 +164,16 @@ def read_prompts(path: Path) -> Mapping[str, str] | None:
 
 
 def picture_below(folder: Path, name: str) -> Picture:
-    """Returns the picture of a relative path in a benchmark's list; another extension of it is found, too.
+    """Returns the image of a relative path in a benchmark's list; another extension of it is found, too.
 
-    A link that leads out of the folder is a picture that is missing.
+    A link that leads out of the folder is an image that is missing.
 
     Raises:
         SuiteError: the path leads out of the folder.
     """
     relative = PurePosixPath(name.replace("\\", "/"))
     if relative.is_absolute() or ".." in relative.parts or "\0" in name or not relative.name:
-        raise SuiteError(f"{name!r} leads out of {folder}: a list names pictures below its own folder.")
+        raise SuiteError(f"{name!r} leads out of {folder}. A list must name images below its own folder.")
     path = folder / relative
     if not _exists(path):
         path = next((p for suffix in PICTURE_SUFFIXES if _exists(p := path.with_suffix(suffix))), path)
@@ -189,7 +189,7 @@ def picture_below(folder: Path, name: str) -> Picture:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a name of more than 255 bytes; reading the picture will say so
+    except OSError:  # a name of more than 255 bytes; reading the image will say so
         return False
 
 
@@ -205,5 +205,5 @@ def text_fields(row: Any, names: Sequence[str], where: str) -> dict[str, str]:
         if not isinstance(row.get(name), str) or not row[name].strip():
             raise SuiteError(f"{where}: {name} must be a text, found {row.get(name)!r:.60}.")
         if not is_writable(row[name]):
-            raise SuiteError(f"{where}: {name} holds half a sign, a lone surrogate: {row[name]!a:.60}.")
+            raise SuiteError(f"{where}: {name} contains an unpaired surrogate: {row[name]!a:.60}.")
     return {name: row[name] for name in names}

@@ -1,4 +1,4 @@
-"""TextEditBench: about 1,200 edits of text in pictures, with metadata as people typed them."""
+"""TextEditBench: about 1,200 edits of text in images, with metadata as people typed them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -35,7 +35,7 @@ CLOSE = 0.8
 def load_textedit(data: Path, images: Path, lang: str) -> Suite:
     """Returns TextEditBench; prompts.json may hold its prompts as IF, TA, VC, LP and SE, else our rubric.
 
-    Mistyped names of fields and of methods are read as what they are closest to. A sample's pictures lie in
+    Mistyped names of fields and of methods are read as what they are closest to. A sample's images lie in
     the folder of its metadata, masks beside them as `<name>_mask`.
 
     Args:
@@ -72,7 +72,7 @@ def mended(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _samples(data: Path, images: Path, problems: list[str]) -> Iterator[tuple[Any, PurePosixPath, str]]:
-    """Yields each sample with its folder below the pictures; one folder holds one sample."""
+    """Yields each sample with its folder below the images; one folder holds one sample."""
     for path in [data] if data.is_file() else sorted(data.rglob("*.json")):
         if path.name == PROMPTS:
             continue

@@ -15,7 +15,7 @@ from benchmarks.rating.render import results_file
 from benchmarks.rating.results import results
 from benchmarks.rating.store import Point, invite, open_store, submit
 from benchmarks.rating.study import card_order
-from benchmarks.run import run_benchmark
+from benchmarks.report.demo import run_benchmark
 from models.common.progress import silent
 
 

@@ -1,7 +1,8 @@
 """Readings of replies, and what a protocol makes of them, in short."""
 
 from benchmarks.parsing.reading import Reading, State
-from benchmarks.protocols.protocol import VIEWS, Show
+from benchmarks.protocols.protocol import VIEWS
+from models.vlm.messages import Show
 
 REFUSED = Reading(State.REFUSED)
 OFFICIAL, STRICT = VIEWS

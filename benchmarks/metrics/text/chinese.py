@@ -2,7 +2,7 @@
 
 import re
 
-from benchmarks.metrics.text.roles import Role, Verb
+from benchmarks.metrics.text.roles import Grammar, QuoteRole, Verb
 
 DECORATION = r"(?:下划线|删除线|着重号|阴影|投影|描边|边框|外框|背景|底纹|高光|发光|光晕|斜线|圆圈|方框|特效)"
 
@@ -49,19 +49,19 @@ STYLE_OF = re.compile(r"\s*(?:文字|字样|字)?的?(?:颜色|字体|字号|大
 CASED = re.compile(rf"[^，。；]*?(?:{INTO}|变|全部|转)?(?P<case>大|小)写")
 
 
-def last_verb(text: str) -> Verb | None:
-    """Returns the verb nearest to the end of a text; None where there is none."""
+def chinese_last_verb(text: str) -> Verb | None:
+    """Returns the verb nearest to the end of a text; None if there is none."""
     found = list(VERB.finditer(text))
     return Verb(str(found[-1].lastgroup)) if found else None
 
 
 def first_verb(text: str) -> Verb | None:
-    """Returns the verb nearest to the start of a text; None where there is none."""
+    """Returns the verb nearest to the start of a text; None if there is none."""
     found = VERB.search(text)
     return Verb(str(found.lastgroup)) if found else None
 
 
-def role_of(before: str, after: str, verb: Verb | None, roles: list[Role]) -> Role:
+def chinese_role(before: str, after: str, verb: Verb | None, roles: list[QuoteRole]) -> QuoteRole:
     """Returns the role of a quoted text.
 
     Args:
@@ -73,28 +73,31 @@ def role_of(before: str, after: str, verb: Verb | None, roles: list[Role]) -> Ro
     if roles and LIST.fullmatch(before):
         return roles[-1]
     if KEPT_BEFORE.search(before) or (ALIKE.search(before) and ALIKE_AFTER.match(after)):
-        return Role.KEPT
+        return QuoteRole.KEPT
     if BECOMES.search(before):
-        return Role.NONE if roles[-1:] == [Role.STYLED] else Role.NEW
+        return QuoteRole.NONE if roles[-1:] == [QuoteRole.STYLED] else QuoteRole.NEW
     if EXISTING.search(before) and EXISTING_AFTER.match(after):
-        return Role.KEPT
+        return QuoteRole.KEPT
     if NEW_AFTER.search(before) and verb is not Verb.DELETE:
-        return Role.NEW
-    if last_verb(before) is Verb.ADD:
-        return Role.NEW
+        return QuoteRole.NEW
+    if chinese_last_verb(before) is Verb.ADD:
+        return QuoteRole.NEW
     if LANDMARK_AFTER.match(after) and first_verb(after) is not Verb.REPLACE:
-        return Role.KEPT
+        return QuoteRole.KEPT
     return _by_verb(before, after, verb)
 
 
-def _by_verb(before: str, after: str, verb: Verb | None) -> Role:
+def _by_verb(before: str, after: str, verb: Verb | None) -> QuoteRole:
     """Returns the role by what is done: the verb follows after 将 and 把, else it stands before the text."""
     following = first_verb(after)
     ruling = following if OBJECT_MARK.search(before) or verb is None else verb
     if ruling is Verb.REPLACE:
-        return Role.STYLED if STYLE_OF.match(after) else Role.OLD
+        return QuoteRole.STYLED if STYLE_OF.match(after) else QuoteRole.OLD
     if ruling is Verb.DELETE:
-        return Role.OLD
+        return QuoteRole.OLD
     if ruling is Verb.STYLE:
-        return Role.STYLED
-    return Role.KEPT if ruling is None or following is Verb.ADD else Role.NEW
+        return QuoteRole.STYLED
+    return QuoteRole.KEPT if ruling is None or following is Verb.ADD else QuoteRole.NEW
+
+
+CHINESE = Grammar(chinese_last_verb, chinese_role, CASED)

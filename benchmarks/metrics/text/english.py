@@ -2,7 +2,7 @@
 
 import re
 
-from benchmarks.metrics.text.roles import Role, Verb
+from benchmarks.metrics.text.roles import Grammar, QuoteRole, Verb
 
 BASES = {
     Verb.REPLACE: (
@@ -106,13 +106,13 @@ def _verbs(text: str) -> list[tuple[Verb, int]]:
     ]
 
 
-def last_verb(text: str) -> Verb | None:
-    """Returns the verb nearest to the end of a text; None where there is none."""
+def english_last_verb(text: str) -> Verb | None:
+    """Returns the verb nearest to the end of a text; None if there is none."""
     found = _verbs(text)
     return found[-1][0] if found else None
 
 
-def role_of(before: str, after: str, verb: Verb | None, roles: list[Role]) -> Role:
+def english_role(before: str, after: str, verb: Verb | None, roles: list[QuoteRole]) -> QuoteRole:
     """Returns the role of a quoted text.
 
     Args:
@@ -126,21 +126,21 @@ def role_of(before: str, after: str, verb: Verb | None, roles: list[Role]) -> Ro
     if roles and LIST.fullmatch(before):
         return roles[-1]
     if SHOULD_SAY.search(before):
-        return Role.NEW
+        return QuoteRole.NEW
     if re.search(r"\binstead of\s+(?:[\w-]+\s+){0,3}$", before):
-        return Role.OLD
+        return QuoteRole.OLD
     if verb is None:
         return _before_any_verb(after)
     if WRITTEN_ON.match(after) and re.search(r"\bwith\b[^,.;]*$", near):
-        return Role.NEW
+        return QuoteRole.NEW
     if verb is Verb.KEEP or MERELY.search(near) or ALIKE.search(near):
-        return Role.KEPT
+        return QuoteRole.KEPT
     if verb is Verb.REPLACE:
         return _replaced(near, after, roles)
     if verb is Verb.ADD:
         return _added(near)
     if verb is Verb.DELETE:
-        return Role.OLD if ANNOUNCED.search(near) or _relation(near) in (None, "of") else Role.KEPT
+        return QuoteRole.OLD if ANNOUNCED.search(near) or _relation(near) in (None, "of") else QuoteRole.KEPT
     return _styled(near, roles)
 
 
@@ -159,34 +159,42 @@ def _relation(near: str) -> str | None:
     return "landmark" if last == "of" and PLACE_OF.search(near) else last
 
 
-def _before_any_verb(after: str) -> Role:
+def _before_any_verb(after: str) -> QuoteRole:
     """Returns the role of a text that stands first: what is done to it is said later, or it is a landmark."""
     passive = re.match(r"[^,.;]*?\b(?:be|is|are)\s+(?P<verb>\w+)", after)
-    verb = last_verb(passive["verb"]) if passive else None
-    roles = {Verb.REPLACE: Role.OLD, Verb.DELETE: Role.OLD, Verb.ADD: Role.NEW, Verb.STYLE: Role.STYLED}
-    return roles.get(verb, Role.KEPT) if verb else Role.KEPT
+    verb = english_last_verb(passive["verb"]) if passive else None
+    roles = {
+        Verb.REPLACE: QuoteRole.OLD,
+        Verb.DELETE: QuoteRole.OLD,
+        Verb.ADD: QuoteRole.NEW,
+        Verb.STYLE: QuoteRole.STYLED,
+    }
+    return roles.get(verb, QuoteRole.KEPT) if verb else QuoteRole.KEPT
 
 
-def _replaced(near: str, after: str, roles: list[Role]) -> Role:
+def _replaced(near: str, after: str, roles: list[QuoteRole]) -> QuoteRole:
     relation = "into" if ARROW.search(near) or ANNOUNCED.search(near) else _relation(near)
     if relation == "into":
-        return Role.NONE if Role.STYLED in roles or STYLE_ASKED.match(near) else Role.NEW
-    if Role.OLD in roles or Role.NEW in roles:
-        return Role.KEPT if relation == "landmark" or Role.NEW in roles else Role.OLD
+        return QuoteRole.NONE if QuoteRole.STYLED in roles or STYLE_ASKED.match(near) else QuoteRole.NEW
+    if QuoteRole.OLD in roles or QuoteRole.NEW in roles:
+        return QuoteRole.KEPT if relation == "landmark" or QuoteRole.NEW in roles else QuoteRole.OLD
     goes_on = re.search(r"\b(?:to|with|into)\W*(?:[\w-]+\s+){0,4}$", after)
     styled = STYLE_BEFORE.search(near) or (STYLE_AFTER.match(after) and not goes_on)
-    return Role.STYLED if styled else Role.OLD
+    return QuoteRole.STYLED if styled else QuoteRole.OLD
 
 
-def _added(near: str) -> Role:
+def _added(near: str) -> QuoteRole:
     if ANNOUNCED.search(near):
-        return Role.NEW
+        return QuoteRole.NEW
     if re.search(r"\bwith\s+(?:the\s+)?(?:[\w-]+\s+){0,3}$", near):
-        return Role.NEW
-    return Role.KEPT if _relation(near) in ("landmark", "into") else Role.NEW
+        return QuoteRole.NEW
+    return QuoteRole.KEPT if _relation(near) in ("landmark", "into") else QuoteRole.NEW
 
 
-def _styled(near: str, roles: list[Role]) -> Role:
-    if Role.STYLED not in roles:
-        return Role.KEPT if _relation(near) == "landmark" else Role.STYLED
-    return Role.NONE if re.search(r"\b(?:to|as)\s*$", near) else Role.KEPT
+def _styled(near: str, roles: list[QuoteRole]) -> QuoteRole:
+    if QuoteRole.STYLED not in roles:
+        return QuoteRole.KEPT if _relation(near) == "landmark" else QuoteRole.STYLED
+    return QuoteRole.NONE if re.search(r"\b(?:to|as)\s*$", near) else QuoteRole.KEPT
+
+
+ENGLISH = Grammar(english_last_verb, english_role, CASED)

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from types import ModuleType
 
-from benchmarks.metrics.text import chinese, english
+from benchmarks.metrics.text.chinese import CHINESE
+from benchmarks.metrics.text.english import ENGLISH, unquoted
 from benchmarks.metrics.text.normal import is_unspaced, normal
 from benchmarks.metrics.text.quotes import Quoted, quoted
-from benchmarks.metrics.text.roles import Role, Verb
+from benchmarks.metrics.text.roles import Grammar, QuoteRole, Verb
 from benchmarks.metrics.text.targets import Op, TextTarget
 
 OPS: Mapping[Verb | None, Op] = {
@@ -42,35 +42,35 @@ def propose(sample_id: str, instruction: str, lang: str) -> TextTarget:
     if not spans:
         return _without_quotes(TextTarget(sample_id, "unknown", lang=lang), instruction, grammar)
     between = _between(instruction, spans)
-    roles: list[Role] = []
+    roles: list[QuoteRole] = []
     verb: Verb | None = None
     for before, after in between:
         verb = grammar.last_verb(before) or verb
-        roles.append(grammar.role_of(before, after, verb, roles))
+        roles.append(grammar.role(before, after, verb, roles))
     verb = verb or grammar.last_verb(between[-1][1])
-    found = {role: _texts(spans, roles, role) for role in Role}
+    found = {role: _texts(spans, roles, role) for role in QuoteRole}
     op = _op(found, verb)
-    if op == "replace" and not found[Role.NEW]:
-        found[Role.NEW] = _recased(found[Role.OLD], between, grammar)
+    if op == "replace" and not found[QuoteRole.NEW]:
+        found[QuoteRole.NEW] = _recased(found[QuoteRole.OLD], between, grammar)
     target = TextTarget(
         sample_id,
         op,
-        old=found[Role.OLD],
-        new=found[Role.NEW],
+        old=found[QuoteRole.OLD],
+        new=found[QuoteRole.NEW],
         keep=tuple(
             text
-            for text in (*found[Role.STYLED], *found[Role.KEPT])
-            if text not in (*found[Role.OLD], *found[Role.NEW])
+            for text in (*found[QuoteRole.STYLED], *found[QuoteRole.KEPT])
+            if text not in (*found[QuoteRole.OLD], *found[QuoteRole.NEW])
         ),
         lang=lang,
     )
     return replace(target, note="; ".join(_doubts(target, instruction, spans)))
 
 
-def _grammar(instruction: str, spans: Sequence[Quoted]) -> ModuleType:
+def _grammar(instruction: str, spans: Sequence[Quoted]) -> Grammar:
     """Returns the module that knows the language of the words outside the quotes."""
     outside = ASIDE.sub("", _outside(instruction, spans))
-    return chinese if any(map(is_unspaced, outside)) else english
+    return CHINESE if any(map(is_unspaced, outside)) else ENGLISH
 
 
 def _outside(instruction: str, spans: Sequence[Quoted]) -> str:
@@ -89,36 +89,34 @@ def _between(instruction: str, spans: Sequence[Quoted]) -> list[tuple[str, str]]
     return list(pairwise(gaps))
 
 
-def _texts(spans: Sequence[Quoted], roles: Sequence[Role], role: Role) -> tuple[str, ...]:
+def _texts(spans: Sequence[Quoted], roles: Sequence[QuoteRole], role: QuoteRole) -> tuple[str, ...]:
     return tuple(dict.fromkeys(span.text for span, own in zip(spans, roles, strict=True) if own is role))
 
 
-def _op(found: Mapping[Role, tuple[str, ...]], verb: Verb | None) -> Op:
-    if found[Role.NEW]:
-        return "replace" if found[Role.OLD] or verb is Verb.REPLACE else "add"
-    if found[Role.OLD]:
+def _op(found: Mapping[QuoteRole, tuple[str, ...]], verb: Verb | None) -> Op:
+    if found[QuoteRole.NEW]:
+        return "replace" if found[QuoteRole.OLD] or verb is Verb.REPLACE else "add"
+    if found[QuoteRole.OLD]:
         return "replace" if verb is Verb.REPLACE else "delete"
-    if found[Role.STYLED]:
+    if found[QuoteRole.STYLED]:
         return "style"
     return OPS.get(verb, "unknown")
 
 
-def _recased(
-    old: tuple[str, ...], between: Sequence[tuple[str, str]], grammar: ModuleType
-) -> tuple[str, ...]:
+def _recased(old: tuple[str, ...], between: Sequence[tuple[str, str]], grammar: Grammar) -> tuple[str, ...]:
     """Returns the old texts in capitals or small letters where the instruction asks for that."""
-    found = next((match for _, after in between if (match := grammar.CASED.match(after))), None)
+    found = next((match for _, after in between if (match := grammar.cased.match(after))), None)
     if found is None:
         return ()
     upper = found["case"].lower() in ("upper", "大")
     return tuple(text.upper() if upper else text.lower() for text in old)
 
 
-def _without_quotes(target: TextTarget, instruction: str, grammar: ModuleType) -> TextTarget:
+def _without_quotes(target: TextTarget, instruction: str, grammar: Grammar) -> TextTarget:
     """Returns a proposal from words without quotes: a list after a colon, or a number for another."""
     verb = grammar.last_verb(instruction)
     listed = COLON.search(instruction)
-    pair = english.unquoted(instruction)
+    pair = unquoted(instruction)
     if listed is not None and verb in (Verb.ADD, Verb.REPLACE):
         op: Op = "add" if verb is Verb.ADD else "replace"
         return replace(target, op=op, new=(listed["text"],), note="not quoted: taken from after the colon")

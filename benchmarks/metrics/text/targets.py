@@ -15,7 +15,7 @@ Op = Literal["add", "replace", "delete", "style", "unknown"]
 Review = Literal["proposed", "confirmed", "rejected"]
 
 MAX_TEXTS, MAX_SIGNS = 32, 1000
-"""Texts of one target, and signs of one text: more is no text in a picture."""
+"""Texts of one target, and signs of one text: more is no text in an image."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def reviewed(targets: Sequence[TextTarget], ids: Iterable[str], review: Review) 
     """Returns the rows with some of them decided.
 
     Raises:
-        SuiteError: a row is not there, or it is confirmed although it says nothing that could be scored.
+        SuiteError: a row is missing, or it is confirmed although it says nothing that could be scored.
     """
     chosen = set(ids)
     missing = sorted(chosen - {row.id for row in targets})
