@@ -1,4 +1,4 @@
-"""The trainer's cache: text features and latents of what the mixtures name, as far as they are missing."""
+"""Writes the cache: the codec, and the text features and latents of the mixtures that it lacks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,42 +8,42 @@ import polars as pl
 
 from assets.cached.config import EncodeConfig
 from assets.lake.ids import content_id, digest
-from assets.lake.images import read_image_table, read_images
+from assets.lake.images import read_images
+from assets.lake.kept import KEPT_IMAGES_PATH, PAIR_IMAGES_PATH, image_shards, read_kept_texts
 from assets.lake.lake import Lake
 from assets.lake.paths import CODEC, LATENT_CACHE, MIXTURES, TEXT_CACHE
-from assets.lake.schemas import TEXTS
 from assets.lake.steps import StepOutput
 from models.common.pixels import cover_crop, decode
 from models.common.progress import Progress, tracked
 from models.common.seeding import numpy_generator
-from trainers.data.cache import INDEX_NAME, MIXTURE, read_index, write_index, write_tensors
+from trainers.data.cache import INDEX_NAME, MADE_WITH, MIXTURE, read_index, write_index, write_tensors
 
-MADE_WITH = "made_with.json"
 CODEC_FILES = ("config.json", "diffusion_pytorch_model.safetensors")
 
 Entry = tuple[str, str, str]
 
 
 class UnreadLanguageError(ValueError):
-    """A mixture has texts in a language that the text encoder can't read."""
+    """A mixture has texts in a language that the text encoder doesn't support."""
 
 
 def encode_cache(
     lake: Lake, config: EncodeConfig, encoder_path: Path | None, progress: Progress
 ) -> StepOutput:
-    """Writes the codec, and text features and latents of all mixtures, shard by shard.
+    """Writes the codec, and the text features and latents of all mixtures, shard by shard.
 
-    A killed run loses at most the shard in hand: shards are named by what they hold, and the index, which
-    makes them visible, is written when all are there.
+    A killed run loses at most the shard that it was writing: a shard is named after its content, so the next
+    run finds it. The index is written after all shards.
 
     Raises:
-        UnreadLanguageError: see there.
+        UnreadLanguageError: a mixture has texts that the text encoder doesn't support.
     """
     mixtures = lake.read_tables(MIXTURES, MIXTURE)
     texts = _encode_texts(lake, config, encoder_path, mixtures, progress)
     latents = _encode_latents(lake, config, mixtures, progress)
     facts = {"texts": texts[1], "latents": latents[1], "bytes": sum(map(lake.size, texts[0] + latents[0]))}
-    files = (*texts[0], *latents[0], *(f"{CODEC}/{name}" for name in CODEC_FILES))
+    encoders = (f"{cache}/{MADE_WITH}" for cache in (TEXT_CACHE, LATENT_CACHE))
+    files = (*texts[0], *latents[0], *encoders, *(f"{CODEC}/{name}" for name in CODEC_FILES))
     return StepOutput(files, texts[1] + latents[1], facts)
 
 
@@ -55,12 +55,12 @@ def _encode_texts(
     progress: Progress,
 ) -> tuple[list[str], int]:
     wanted = mixtures.select(text_id="text_key").unique()
-    texts = lake.read_tables("texts", TEXTS).unique("text_id").join(wanted, on="text_id", how="semi")
+    texts = read_kept_texts(lake).join(wanted, on="text_id", how="semi")
     tensor_of = {key: content_id(text.encode()) for key, text in texts.select("text_id", "text").iter_rows()}
     written = dict(zip(tensor_of.values(), texts["text"], strict=True))
     _check_languages(texts["lang"].unique().to_list())
-    kept = _made_with(lake, TEXT_CACHE, _text_encoder_identity())
-    shard_of = {tensor: shard for _, shard, tensor in kept}
+    entries = _read_index_of(lake, TEXT_CACHE, _text_encoder_identity())
+    shard_of = {tensor: shard for _, shard, tensor in entries}
     missing = sorted(set(written) - set(shard_of), key=lambda tensor: (len(written[tensor]), tensor))
     encoder = None
     for shard, keys in _shards(missing, config.texts_per_shard, "encoding texts", progress):
@@ -81,13 +81,11 @@ def _encode_latents(
     lake: Lake, config: EncodeConfig, mixtures: pl.DataFrame, progress: Progress
 ) -> tuple[list[str], int]:
     train = mixtures.filter(pl.col("split") == "train")
-    images = lake.list("images", ".parquet")
-    table = read_image_table(lake, images).unique("image_id", keep="first", maintain_order=True)
-    shard_of_image = dict(table.select("image_id", "shard").iter_rows())
+    shard_of_image = image_shards(lake, KEPT_IMAGES_PATH, PAIR_IMAGES_PATH)
     identity = _fit_codec_once(lake, config, _latent_keys(train), shard_of_image)
     codec = None
-    kept = _made_with(lake, LATENT_CACHE, identity)
-    shard_of = {key: shard for key, shard, _ in kept}
+    entries = _read_index_of(lake, LATENT_CACHE, identity)
+    shard_of = {key: shard for key, shard, _ in entries}
     wanted = _latent_keys(mixtures)
     missing = [key for key in wanted if key not in shard_of]
     for shard, keys in _shards(missing, config.latents_per_shard, "encoding images", progress):
@@ -106,12 +104,12 @@ def _encode_latents(
 def _fit_codec_once(
     lake: Lake, config: EncodeConfig, train_keys: Sequence[str], shard_of_image: Mapping[str, str]
 ) -> str:
-    """Returns what the codec was fitted on, training images alone, after fitting it where it isn't yet."""
+    """Returns the identity of the codec, after fitting it on training images if it isn't fitted yet."""
     order = numpy_generator(config.seed, "codec").permutation(len(train_keys))
     keys = sorted(train_keys[int(index)] for index in order[: config.codec_images])
     identity = digest([keys, config.codec_patch, config.codec_channels])
-    known = lake.read_json(f"{CODEC}/{MADE_WITH}") if lake.exists(f"{CODEC}/{MADE_WITH}") else None
-    if known != identity:
+    stored = lake.read_json(f"{CODEC}/{MADE_WITH}") if lake.exists(f"{CODEC}/{MADE_WITH}") else None
+    if stored != identity:
         from trainers.data.encoding import fit_codec
 
         pixels = list(_read_pixels(lake, keys, shard_of_image).values())
@@ -128,23 +126,23 @@ def _latent_keys(mixtures: pl.DataFrame) -> list[str]:
 
 
 def _read_pixels(lake: Lake, keys: Sequence[str], shard_of_image: Mapping[str, str]) -> dict[str, np.ndarray]:
-    places = {key: key.split("@") for key in keys}
-    files = read_images(lake, dict(shard_of_image), {image_id for image_id, _ in places.values()})
+    parts = {key: key.split("@") for key in keys}  # a key is image id @ height x width
+    files = read_images(lake, dict(shard_of_image), {image_id for image_id, _ in parts.values()})
     pixels = {}
-    for key, (image_id, shape) in places.items():
+    for key, (image_id, shape) in parts.items():
         height, width = map(int, shape.split("x"))
         pixels[key] = cover_crop(decode(files[image_id]), height, width)
     return pixels
 
 
-def _check_languages(found: Sequence[str]) -> None:
+def _check_languages(languages: Sequence[str]) -> None:
     from models.text_encoders.minilm import TextEncoder
 
-    unread = sorted(set(found) - set(TextEncoder.languages))
+    unread = sorted(set(languages) - set(TextEncoder.languages))
     if unread:
         raise UnreadLanguageError(
-            f"The mixtures have texts in {unread}, but the text encoder reads {list(TextEncoder.languages)}. "
-            "Take the others out of the mixtures' languages, or configure an encoder that reads them."
+            f"The mixtures have texts in {unread}, but the encoder supports {list(TextEncoder.languages)}. "
+            "Remove the other languages from mixtures.languages."
         )
 
 
@@ -154,13 +152,13 @@ def _text_encoder_identity() -> str:
     return TextEncoder.identity
 
 
-def _made_with(lake: Lake, cache: str, identity: str) -> list[Entry]:
-    """Returns the index of a cache, emptied if it was made with another encoder."""
-    marker = f"{cache}/{MADE_WITH}"
-    if not lake.exists(marker) or lake.read_json(marker) != identity:
+def _read_index_of(lake: Lake, cache: str, identity: str) -> list[Entry]:
+    """Returns the index of a cache, after emptying the cache if another encoder made it."""
+    encoder = f"{cache}/{MADE_WITH}"
+    if not lake.exists(encoder) or lake.read_json(encoder) != identity:
         for path in lake.list(cache):
             lake.delete(path)
-        lake.write_json(marker, identity)
+        lake.write_json(encoder, identity)
     return read_index(lake.local_path(cache))
 
 
@@ -173,7 +171,7 @@ def _shards(
 
 
 def _publish(lake: Lake, cache: str, entries: Sequence[Entry]) -> list[str]:
-    """Writes the index, deletes shards that it no longer names; returns the files of the cache."""
+    """Writes the index and deletes shards that it no longer names; returns the files of the cache."""
     write_index(lake.local_path(cache), entries)
     files = sorted({f"{cache}/{shard}" for _, shard, _ in entries} | {f"{cache}/{INDEX_NAME}"})
     for path in lake.list(cache):

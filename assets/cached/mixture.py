@@ -1,20 +1,16 @@
-"""Mixtures: which kept samples a training stage draws, with which text, how often (report Table 1)."""
+"""Mixtures: the kept samples that a training stage draws, with their texts and weights (report Table 1)."""
 
 from collections.abc import Mapping
 
 import polars as pl
 
 from assets.cached.config import MixturesConfig, StageMixture
+from assets.lake.kept import read_kept_samples, read_kept_texts
 from assets.lake.lake import Lake
 from assets.lake.paths import mixture_path
-from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS
 from assets.lake.steps import StepOutput
 from models.common.progress import Progress, tracked
 from trainers.data.cache import MIXTURE
-
-SAMPLE_FOLDER = "samples"
-TEXT_FOLDER = "texts"
-VERDICT_FOLDER = "verdicts"
 
 CAPTION_CLASSES: Mapping[str, str] = {
     "original": "original",
@@ -26,20 +22,18 @@ CAPTION_CLASSES: Mapping[str, str] = {
 
 
 class CutGroupError(ValueError):
-    """A group has samples on both sides of the split, so held-out figures would mean nothing."""
+    """A group has samples in both splits, which would make held-out figures meaningless."""
 
 
 def build_mixtures(lake: Lake, config: MixturesConfig, progress: Progress) -> StepOutput:
-    """Writes `mixtures/<stage>.parquet` for each stage of the profile, training and held-out rows alike.
+    """Writes `mixtures/<stage>.parquet` with training and held-out rows for each stage of the profile.
 
     Raises:
-        CutGroupError: a group is on both sides of the split.
+        CutGroupError: a group is in both splits.
     """
-    samples = kept_samples(
-        lake.read_tables(SAMPLE_FOLDER, SAMPLES), lake.read_tables(VERDICT_FOLDER, VERDICTS)
-    )
+    samples = read_kept_samples(lake)
     check_groups(samples)
-    texts = lake.read_tables(TEXT_FOLDER, TEXTS).filter(pl.col("lang").is_in(config.languages))
+    texts = read_kept_texts(lake).filter(pl.col("lang").is_in(config.languages))
     files, counts = [], {}
     for stage, shares in tracked(
         sorted(config.stages.items()), len(config.stages), "building mixtures", progress
@@ -54,40 +48,31 @@ def build_mixtures(lake: Lake, config: MixturesConfig, progress: Progress) -> St
     return StepOutput(tuple(files), sum(count["rows"] for count in counts.values()), facts)
 
 
-def kept_samples(samples: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Returns the samples, each once, that no verdict drops, nor any image of theirs."""
-    dropped = verdicts.filter(~pl.col("kept")).select("id").unique()
-    unique = samples.unique("sample_id", keep="first", maintain_order=True).sort("sample_id")
-    uses = unique.select("sample_id", id=pl.concat_list("source_ids", "target_id", "sample_id")).explode("id")
-    lost = uses.join(dropped, on="id", how="semi").select("sample_id").unique()
-    return unique.join(lost, on="sample_id", how="anti", maintain_order="left")
-
-
 def check_groups(samples: pl.DataFrame) -> None:
-    """Checks that every group is wholly in training or wholly held out.
+    """Checks that no group is in both splits.
 
     Raises:
-        CutGroupError: one is not.
+        CutGroupError: a group is.
     """
     splits = samples.group_by("group_id").agg(pl.col("split").n_unique().alias("splits"))
     cut = splits.filter(pl.col("splits") > 1)["group_id"].sort()
     if len(cut):
         raise CutGroupError(
-            f"{len(cut)} groups are in both splits, {cut[0]} the first. Whatever shares pixels must share a "
-            "split; look at how the corpus assigns groups."
+            f"{len(cut)} groups are in both splits; the first is {cut[0]}. Samples that share pixels must be "
+            "in one split. Check the groups and splits of the corpus."
         )
 
 
 def sample_texts(
     samples: pl.DataFrame, texts: pl.DataFrame, *, side: int, long_text_words: int
 ) -> pl.DataFrame:
-    """Returns one row a (sample, text): MIXTURE without `weight`, with `origin` and `caption_class`."""
+    """Returns one row per (sample, text): MIXTURE without `weight`, with `origin` and `caption_class`."""
     references = pl.col("source_ids").list.len().cast(pl.String)
     words = pl.col("text").str.split(" ").list.len()
     shape = f"@{side}x{side}"
     length = pl.when(words > long_text_words).then(pl.lit("long")).otherwise(pl.lit("short"))
     joined = samples.join(texts.unique("text_id", keep="first"), on="sample_id", how="inner")
-    # Sums of weights follow the order of rows, to the last bit; a join has none.
+    # The last bits of sums of weights depend on the order of rows, and a join has no order.
     return joined.sort("sample_id", "text_id").select(
         "sample_id",
         "group_id",
@@ -109,11 +94,11 @@ def sample_texts(
 
 
 def mix(rows: pl.DataFrame, shares: StageMixture) -> pl.DataFrame:
-    """Returns a stage's MIXTURE: rows that it draws at all, their weights 1 in sum within each split.
+    """Returns the MIXTURE of a stage: rows with positive weights, which sum to 1 in each split.
 
     Args:
         rows: from `sample_texts`.
-        shares: of caption classes within a sample, and of tasks and origins among samples.
+        shares: shares of caption classes within a sample, and of tasks and origins among samples.
     """
     by_class = _share("caption_class", shares.captions.model_dump())
     cell_share = _share("task", shares.tasks.model_dump()) * _share("origin", shares.origins.model_dump())

@@ -1,13 +1,15 @@
-"""Captions (report 2.5.1); the instructions of 2.5.2 are written where the pairs are made."""
+"""Captions (report 2.5.1). The instructions of 2.5.2 are written with the pairs, in `synthesized`."""
+
+from dataclasses import replace
 
 import dagster as dg
 
 from assets.captioned.config import CaptionedConfig
 from assets.captioned.structured import caption_images
-from assets.lake.kept import kept_images
+from assets.lake.kept import read_kept_images
 from assets.lake.lake import Lake
-from assets.lake.materialize import ingested_shards, materialize
-from assets.measured.overlay_text import recognized_texts
+from assets.lake.materialize import materialize, reads
+from assets.lake.steps import StepOutput, handed_on
 from models.common.progress import Progress
 
 
@@ -17,7 +19,7 @@ from models.common.progress import Progress
     kinds={"opencv"},
     owners=["team:data"],
     code_version="1",
-    deps=["raw_images", "raw_samples", "measured", "deduped", "filtered"],
+    deps=[reads("filtered", "kept/*")],
 )
 def captioned_images(
     context: dg.AssetExecutionContext,
@@ -25,15 +27,14 @@ def captioned_images(
     progress: dg.ResourceParam[Progress],
     captioned: dg.ResourceParam[CaptionedConfig],
 ) -> dg.MaterializeResult:
-    """A structured caption of every kept image: palette, exposure, layout and visible text, nothing invented.
+    """A structured caption of every kept image: palette, exposure, layout and visible text.
 
-    Writes `captions/structured.parquet` (JSON by the report's schema) and `texts/captioned.parquet`; read by
-    `train_cache`.
+    Writes `captions/structured.parquet` (JSON in the report's schema) and `texts/captioned.parquet`, and
+    hands on the kept images with their samples and texts. Read by `training_cache`.
     """
-    return materialize(
-        context,
-        lake,
-        lambda: caption_images(
-            lake, kept_images(lake), recognized_texts(lake, ingested_shards(lake)), captioned, progress
-        ),
-    )
+
+    def build() -> StepOutput:
+        output = caption_images(lake, read_kept_images(lake), captioned, progress)
+        return replace(output, files=(*output.files, *handed_on(lake, "filtered", "kept/*")))
+
+    return materialize(context, lake, build)

@@ -1,6 +1,6 @@
-"""Captioners that describe one picture by the report's annotation schema (2.5.1, appendix).
+"""The embedded captioner, which annotates one image by the schema of the report (2.5.1, appendix).
 
-The embedded one reads colours, exposure and layout from the pixels, and knows nothing of what they show.
+It reads colours, exposure and layout from the pixels and does not recognize their content.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ import numpy as np
 from models.common.pixels import shrink
 
 EMBEDDED = "embedded"
-THUMBNAIL = 48
-SHOWN_SHARE = 0.12
-"""A colour is named in the palette from this share of the picture on; the largest is always named."""
+THUMBNAIL_SIDE = 48
+MIN_COLOUR_SHARE = 0.12
+"""Smallest share of the image for a colour of the palette; the largest colour is always named."""
 
 LONGEST_TEXT = 120
-"""Characters of visible text that a caption quotes."""
+"""Largest number of characters of visible text that a caption quotes."""
 
 COLOURS = {
     "black": (15, 15, 15),
@@ -44,22 +44,22 @@ COLOURS = {
 SHOTS = ((1.9, "panoramic"), (1.1, "landscape"), (0.91, "square"), (0.53, "portrait"), (0.0, "tall narrow"))
 EXPOSURES = ((45, "very dark"), (90, "dark"), (165, "medium bright"), (210, "bright"), (256, "very bright"))
 CONTRASTS = ((28, "low"), (60, "moderate"), (256, "high"))
-"""Upper limits of mean luma, and of its standard deviation, in levels; they choose words and nothing else."""
+"""Upper limits in levels of the mean luma, and of its standard deviation; they only select words."""
 
 
 def annotate(pixels: np.ndarray, visible_text: str | None) -> dict[str, Any]:
-    """Returns the annotation of (H, W, 3) pixels by the embedded captioner; what it cannot know is null.
+    """Returns the annotation of (H, W, 3) pixels; fields that the captioner cannot fill are null.
 
     Args:
         pixels: canonical RGB.
-        visible_text: what an OCR measure read; empty where it found none, None where none was run.
+        visible_text: the result of OCR; empty if there is no text, None if OCR was not run.
     """
-    small = shrink(pixels, THUMBNAIL)
-    names = _nearest_colours(small)
+    small = shrink(pixels, THUMBNAIL_SIDE)
+    colours = _nearest_colours(small)
     luma = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float64)
     exposure = _below(float(luma.mean()), EXPOSURES)
     contrast = _below(float(luma.std()), CONTRASTS)
-    sentences = [_layout(names), _quoted(visible_text)]
+    sentences = [_layout(colours), _text_sentence(visible_text)]
     return {
         "captioner": EMBEDDED,
         "caption": " ".join(sentence for sentence in sentences if sentence),
@@ -70,7 +70,7 @@ def annotate(pixels: np.ndarray, visible_text: str | None) -> dict[str, Any]:
         "environment": {
             "setting": None,
             "lighting": f"{exposure} exposure with {contrast} contrast",
-            "palette": ", ".join(_palette(names)),
+            "palette": ", ".join(_palette(colours)),
             "shot": f"{_shot(pixels)} format",
         },
         "quality": {"resolution": None, "watermarks": None},
@@ -78,7 +78,7 @@ def annotate(pixels: np.ndarray, visible_text: str | None) -> dict[str, Any]:
 
 
 def caption_text(annotation: Mapping[str, Any]) -> str:
-    """Returns an annotation as plain sentences for training, whoever wrote it; nulls are left out."""
+    """Returns an annotation of any captioner as plain sentences for training; nulls are omitted."""
     environment = annotation.get("environment") or {}
     fields = {
         "Type": annotation.get("image_type"),
@@ -88,12 +88,12 @@ def caption_text(annotation: Mapping[str, Any]) -> str:
         "Palette": environment.get("palette"),
         "Shot": environment.get("shot"),
     }
-    said = [f"{name}: {str(value).rstrip('.')}." for name, value in fields.items() if value]
-    return " ".join([str(annotation.get("caption") or "").strip(), *said]).strip()
+    sentences = [f"{name}: {str(value).rstrip('.')}." for name, value in fields.items() if value]
+    return " ".join([str(annotation.get("caption") or "").strip(), *sentences]).strip()
 
 
 def _nearest_colours(pixels: np.ndarray) -> np.ndarray:
-    """Returns the index into COLOURS nearest to each pixel in CIELAB, (H, W)."""
+    """Returns the index of the colour of COLOURS nearest to each pixel in CIELAB, (H, W)."""
     named = np.array(list(COLOURS.values()), np.uint8)[None]
     reference = _lab(named)[0]
     distances = np.linalg.norm(_lab(pixels)[:, :, None] - reference[None, None], axis=3)
@@ -104,37 +104,39 @@ def _lab(pixels: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
 
 
-def _palette(names: np.ndarray) -> list[str]:
+def _palette(colours: np.ndarray) -> list[str]:
     """Returns the names of the dominant colours, largest first, at most four."""
-    shares = np.bincount(names.ravel(), minlength=len(COLOURS)) / names.size
+    shares = np.bincount(colours.ravel(), minlength=len(COLOURS)) / colours.size
     order = np.argsort(-shares, kind="stable")
     listed = list(COLOURS)
     return [
-        listed[index] for rank, index in enumerate(order[:4]) if rank == 0 or shares[index] >= SHOWN_SHARE
+        listed[index]
+        for rank, index in enumerate(order[:4])
+        if rank == 0 or shares[index] >= MIN_COLOUR_SHARE
     ]
 
 
-def _layout(names: np.ndarray) -> str:
-    """Returns where the main colours are, in one sentence: by rows or by columns, whichever differ."""
-    height, width = names.shape
-    top, bottom = _palette(names[: height // 3 + 1])[0], _palette(names[-(height // 3 + 1) :])[0]
-    left, right = _palette(names[:, : width // 3 + 1])[0], _palette(names[:, -(width // 3 + 1) :])[0]
+def _layout(colours: np.ndarray) -> str:
+    """Returns a sentence on the positions of the main colours, by rows or, if these are equal, by columns."""
+    height, width = colours.shape
+    top, bottom = _palette(colours[: height // 3 + 1])[0], _palette(colours[-(height // 3 + 1) :])[0]
+    left, right = _palette(colours[:, : width // 3 + 1])[0], _palette(colours[:, -(width // 3 + 1) :])[0]
     if top != bottom:
         return f"A picture with {top} at the top and {bottom} at the bottom."
     if left != right:
         return f"A picture with {left} on the left and {right} on the right."
-    centre = _palette(names[height // 3 : height - height // 3, width // 3 : width - width // 3])[0]
+    centre = _palette(colours[height // 3 : height - height // 3, width // 3 : width - width // 3])[0]
     return (
         f"A picture that is mostly {top}." if centre == top else f"A picture with {centre} on a {top} ground."
     )
 
 
-def _quoted(text: str | None) -> str:
+def _text_sentence(text: str | None) -> str:
     line = " ".join((text or "").split())
     if not line:
         return ""
-    shown = line if len(line) <= LONGEST_TEXT else line[:LONGEST_TEXT].rstrip() + "…"
-    return f'It shows the text "{shown}".'
+    quoted = line if len(line) <= LONGEST_TEXT else line[:LONGEST_TEXT].rstrip() + "…"
+    return f'It shows the text "{quoted}".'
 
 
 def _shot(pixels: np.ndarray) -> str:

@@ -1,4 +1,6 @@
-"""Raw material (report 2): the demo's corpus, and the ingest of every corpus into image shards and tables."""
+"""Raw data (report 2): the demo's corpus, and the ingest of all corpora into image shards and tables."""
+
+from dataclasses import replace
 
 import dagster as dg
 
@@ -8,7 +10,7 @@ from assets.corpora.demo.corpus import make_demo_corpus
 from assets.corpora.ingest import ingest_batch, summarize_samples
 from assets.lake.lake import Lake
 from assets.lake.materialize import ingest_batches, materialize, materialize_batches, schema_check
-from assets.lake.steps import StepOutput
+from assets.lake.steps import StepOutput, handed_on
 from models.common.progress import Progress
 
 
@@ -19,10 +21,10 @@ def demo_corpus(
     progress: dg.ResourceParam[Progress],
     demo: dg.ResourceParam[DemoCorpusConfig | None],
 ) -> dg.MaterializeResult:
-    """Photographs as files in the inbox, with known defects planted in copies and the truth recorded.
+    """Photographs as files in the inbox, and copies with planted defects, which are recorded as the truth.
 
-    Writes `inbox/<corpus>` and `corpora/truth.parquet`; read by `raw_images` and by the funnel report.
-    Empty where the profile names no demo corpus.
+    Writes `inbox/<corpus>` and `corpora/truth.parquet`, or nothing if the profile has no demo corpus. Read by
+    `raw_images` and `funnel`.
     """
 
     def build() -> StepOutput:
@@ -48,10 +50,10 @@ def raw_images(
     progress: dg.ResourceParam[Progress],
     corpora: dg.ResourceParam[CorporaConfig],
 ) -> dg.MaterializeResult:
-    """Every file of an ingest batch: content id and shard, or the reason why it is unreadable.
+    """Every file of an ingest batch, with its content id and shard, or the reason why it is unreadable.
 
-    Each file is decoded first in a process that it may harm. Writes `records/`, `images/<batch>/`,
-    `samples/raw/` and `texts/raw/`; read by every stage after it.
+    Decodes each file once in a sandboxed process. Writes `records/`, `images/<batch>/`, `samples/raw/` and
+    `texts/raw/`. Read by `raw_samples`.
     """
     return materialize_batches(
         context, lake, lambda batch: ingest_batch(lake, corpora, read_batch(lake, batch), progress)
@@ -68,11 +70,19 @@ def raw_images(
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def raw_samples(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
-    """The text-to-image samples and original texts that a batch brought, checked and counted (report 2.1)."""
-    return materialize_batches(context, lake, lambda batch: summarize_samples(lake, batch))
+    """The text-to-image samples and original texts of an ingest batch, checked and counted (report 2.1).
+
+    Hands on all files of `raw_images`. Read by `measured`.
+    """
+
+    def build(batch: str) -> StepOutput:
+        counted = summarize_samples(lake, batch)
+        return replace(counted, files=tuple(handed_on(lake, f"raw_images/{batch}")))
+
+    return materialize_batches(context, lake, build)
 
 
 @dg.asset_check(asset=raw_samples, blocking=True)
 def tables_keep_their_schema(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-    """Every table that crosses a stage has the columns and types that its schema names."""
+    """Checks that every table that another stage reads has the columns and types of its schema."""
     return schema_check(lake)

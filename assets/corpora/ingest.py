@@ -1,4 +1,4 @@
-"""Ingest: the files of a batch become content ids, image shards, samples and texts, or a reason why not."""
+"""Ingest: turns the files of a batch into records, image shards, samples and texts."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,16 +7,23 @@ from typing import NamedTuple
 
 import polars as pl
 
-from assets.corpora.batches import Batch, raw_tables
+from assets.corpora.batches import IngestBatch, raw_tables
 from assets.corpora.config import CorporaConfig, CorpusConfig
-from assets.corpora.probe import Probe, image_probe
-from assets.corpora.readers.folder import CorpusFile, FileMetadata, corpus_root, read_file, read_metadata
+from assets.corpora.probe import DECODER_VERSION, NOT_MEASURED, Probe, image_probe
+from assets.corpora.readers.folder import (
+    CorpusFile,
+    FileMetadata,
+    corpus_root,
+    read_corpus_file,
+    read_metadata,
+)
 from assets.lake.contact_sheet import MAX_COLUMNS, contact_sheet
 from assets.lake.ids import content_id, digest, record_id, sample_id, text_id
 from assets.lake.images import StoredImage, iterate_shard, write_image_shard
 from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, SAMPLES, TEXTS
 from assets.lake.steps import StepOutput
+from models.common.fields import limits_of
 from models.common.pixels import decode
 from models.common.progress import Progress, tracked
 
@@ -26,8 +33,19 @@ CHINESE = re.compile(r"[\u3400-\u9fff]")
 Row = Mapping[str, object]
 
 
-class Raw(NamedTuple):
-    """A file as it came, what is known of it, and the reason why it is unreadable, if it is."""
+class Outcome(NamedTuple):
+    """The outcome of an earlier probe: the file's content id, and why it is unreadable, or None."""
+
+    content: str
+    error: str | None
+
+
+Outcomes = Mapping[str, Outcome]
+"""Earlier outcomes of a batch, by path."""
+
+
+class ProbedFile(NamedTuple):
+    """A file with its metadata and bytes, and the reason why it is unreadable, or None."""
 
     file: CorpusFile
     metadata: FileMetadata
@@ -35,71 +53,118 @@ class Raw(NamedTuple):
     error: str | None
 
 
-def ingest_batch(lake: Lake, config: CorporaConfig, batch: Batch, progress: Progress) -> StepOutput:
+def ingest_batch(lake: Lake, config: CorporaConfig, batch: IngestBatch, progress: Progress) -> StepOutput:
     """Writes the records, image shards, text-to-image samples and texts of one batch.
 
-    Every file is decoded once in a process that it may harm without harm to anything else. A file that does
-    not decode keeps its record, with the reason and without an image.
+    Every file is first decoded in a sandboxed process. A file that does not decode keeps its record, with the
+    reason and without an image.
 
     Raises:
-        CorpusError: the corpus's metadata cannot be read.
+        CorpusError: the metadata of the corpus cannot be read.
     """
     corpus = next(corpus for corpus in config.corpora if corpus.name == batch.corpus)
     root = corpus_root(lake, corpus)
     metadata = read_metadata(root)
     records: list[Row] = []
-    waiting: list[StoredImage] = []
+    pending: list[StoredImage] = []
     shards: list[str] = []
-    for raw in tracked(
-        _read(root, batch, metadata, config), len(batch.files), f"ingesting {batch.name}", progress
-    ):
+    outcomes: dict[str, Outcome] = {}
+    probed = _probed_files(root, batch, metadata, config, _read_outcomes(lake, batch.name))
+    for raw in tracked(probed, len(batch.files), f"ingesting {batch.name}", progress):
+        if raw.data and not (raw.error or "").startswith(NOT_MEASURED):
+            outcomes[raw.file.path] = Outcome(content_id(raw.data), raw.error)
         records.append(_record(raw, corpus, batch.name, config.heldout_share))
         if raw.error is None:
             license_ = raw.metadata.license or corpus.license
-            waiting.append(StoredImage(raw.data, raw.file.path, corpus.name, license_, raw.metadata.url))
+            pending.append(StoredImage(raw.data, raw.file.path, corpus.name, license_, raw.metadata.url))
         last = len(records) == len(batch.files)
-        if waiting and (last or sum(len(image.data) for image in waiting) >= config.shard_mib * 1024**2):
-            shards.append(_shard_path(batch, len(shards), waiting))
-            write_image_shard(lake, shards[-1], waiting)
-            waiting = []
+        if pending and (last or sum(len(image.data) for image in pending) >= config.shard_mib * 1024**2):
+            shards.append(_shard_path(batch, len(shards), pending))
+            write_image_shard(lake, shards[-1], pending)
+            pending = []
     for stale in sorted(set(lake.list(f"images/{batch.name}")) - set(shards)):
         lake.delete(stale)
     tables = _write_tables(lake, batch, records, metadata)
     unreadable = [{"path": row["path"], "reason": row["error"]} for row in records if row["error"]]
+    lake.write_json(_outcomes_path(batch.name), {"decoder": DECODER_VERSION, "outcomes": outcomes})
     facts = {"readable": len(records) - len(unreadable), "unreadable": unreadable}
-    return StepOutput((*shards, *tables), len(records), facts, _preview(lake, batch, shards))
+    return StepOutput(
+        (*shards, *tables),
+        len(records),
+        facts,
+        _preview(lake, batch, shards),
+        stopped_by=_stopped_by(unreadable, config),
+    )
 
 
-def _shard_path(batch: Batch, number: int, images: Sequence[StoredImage]) -> str:
-    """Returns a path that names its images too: measures are kept by the name of a shard."""
+def _stopped_by(unreadable: Sequence[Mapping[str, object]], config: CorporaConfig) -> dict[str, float]:
+    """Returns the limits that stopped a file of the batch, with their values."""
+    reasons = [str(row["reason"]) for row in unreadable]
+    return {
+        f"corpora.probe.{name}": value
+        for name, value in limits_of(config.probe).items()
+        if any(reason.startswith(f"{NOT_MEASURED} {name}:") for reason in reasons)
+    }
+
+
+def _shard_path(batch: IngestBatch, number: int, images: Sequence[StoredImage]) -> str:
+    """Returns a path with a digest of the images, because measures are stored by the name of a shard."""
     content = digest([content_id(image.data) for image in images])[:8]
     return f"images/{batch.name}/shard-{number:03d}-{content}.parquet"
 
 
-def _read(
-    root: str, batch: Batch, metadata: Mapping[str, FileMetadata], config: CorporaConfig
-) -> Iterator[Raw]:
+def _probed_files(
+    root: str,
+    batch: IngestBatch,
+    metadata: Mapping[str, FileMetadata],
+    config: CorporaConfig,
+    outcomes: Outcomes,
+) -> Iterator[ProbedFile]:
     limits = config.probe
     with image_probe(seconds=limits.seconds, memory_mib=limits.memory_mib) as probe:
         for file in batch.files:
-            known = metadata.get(file.path, FileMetadata(file_name=file.path))
-            data, error = _try(root, file, limits.file_mib, probe)
-            yield Raw(file, known, data, error)
+            metadata_of_file = metadata.get(file.path, FileMetadata(file_name=file.path))
+            data, error = _read_and_probe(root, file, limits.file_mib, probe, outcomes)
+            yield ProbedFile(file, metadata_of_file, data, error)
 
 
-def _try(root: str, file: CorpusFile, file_mib: int, probe: Probe) -> tuple[bytes, str | None]:
-    if file.size > file_mib * 1024**2:
-        return b"", f"the file is over the limit of {file_mib} MiB"
+def _read_and_probe(
+    root: str, file: CorpusFile, file_mib: int, probe: Probe, outcomes: Outcomes
+) -> tuple[bytes, str | None]:
+    """Returns the bytes of a file and the reason why it is unreadable, or None.
+
+    An earlier outcome for the same content counts, so a limit that was lowered since changes nothing. What a
+    limit stopped has no outcome.
+    """
+    known = file.path in outcomes
+    if not known and file.size > file_mib * 1024**2:
+        return b"", f"{NOT_MEASURED} file_mib: the file is larger than {file_mib} MiB"
     try:
-        data = read_file(root, file.path)
+        data = read_corpus_file(root, file.path)
     except OSError as error:
         return b"", f"the file cannot be read: {type(error).__name__}"
+    if known and outcomes[file.path].content == content_id(data):
+        return data, outcomes[file.path].error
     return data, probe(data)
 
 
-def _record(raw: Raw, corpus: CorpusConfig, batch: str, heldout_share: float) -> Row:
+def _read_outcomes(lake: Lake, batch: str) -> Outcomes:
+    path = _outcomes_path(batch)
+    if not lake.exists(path):
+        return {}
+    stored = lake.read_json(path)
+    if stored["decoder"] != DECODER_VERSION:
+        return {}
+    return {name: Outcome(*outcome) for name, outcome in stored["outcomes"].items()}
+
+
+def _outcomes_path(batch: str) -> str:
+    return f"probes/{batch}.json"
+
+
+def _record(raw: ProbedFile, corpus: CorpusConfig, batch: str, heldout_share: float) -> Row:
     readable = raw.error is None
-    # What no metadata groups is a group of its own: equal bytes, equal group, whatever the path.
+    # Without a group in the metadata an image is a group of its own; equal bytes are in the same group.
     group = raw.metadata.group_id or digest(["group", content_id(raw.data) if readable else raw.file.path])
     return {
         "record_id": record_id(corpus.name, raw.file.path),
@@ -117,10 +182,10 @@ def _record(raw: Raw, corpus: CorpusConfig, batch: str, heldout_share: float) ->
 
 
 def summarize_samples(lake: Lake, batch: str) -> StepOutput:
-    """Returns the counts of a batch's text-to-image samples by category and split, their tables checked.
+    """Checks the tables of a batch's text-to-image samples and counts them by category and split.
 
     Raises:
-        SchemaError: a table is not what its name promises.
+        SchemaError: a table does not have the columns and types of its schema.
     """
     paths = raw_tables(batch)
     samples, texts = lake.read_table(paths[0], SAMPLES), lake.read_table(paths[1], TEXTS)
@@ -130,27 +195,27 @@ def summarize_samples(lake: Lake, batch: str) -> StepOutput:
 
 
 def split_of(group_id: str, heldout_share: float) -> str:
-    """Returns `heldout` for this share of all groups, `train` for the others; the group's name decides."""
+    """Returns `heldout` for a share of all groups and `train` for the others, by a digest of the group id."""
     return "heldout" if int(digest(["split", group_id])[:8], 16) < heldout_share * 2**32 else "train"
 
 
 def _write_tables(
-    lake: Lake, batch: Batch, records: Sequence[Row], metadata: Mapping[str, FileMetadata]
+    lake: Lake, batch: IngestBatch, records: Sequence[Row], metadata: Mapping[str, FileMetadata]
 ) -> tuple[str, ...]:
     samples: dict[str, Row] = {}
     texts: dict[str, Row] = {}
     for record in records:
-        known = metadata.get(str(record["path"]))
+        metadata_of_file = metadata.get(str(record["path"]))
         if record["image_id"] is not None:
-            sample = _sample(record, known)
+            sample = _sample(record, metadata_of_file)
             samples.setdefault(str(sample["sample_id"]), sample)
-            if known is not None and known.text:
-                text = _text(str(sample["sample_id"]), known.text)
+            if metadata_of_file is not None and metadata_of_file.text:
+                text = _text(str(sample["sample_id"]), metadata_of_file.text)
                 texts.setdefault(str(text["text_id"]), text)
     tables = (f"records/{batch.name}.parquet", *raw_tables(batch.name))
     rows = (records, list(samples.values()), list(texts.values()))
-    for path, found, schema in zip(tables, rows, (RECORDS, SAMPLES, TEXTS), strict=True):
-        lake.write_table(path, pl.DataFrame(found, schema=dict(schema), orient="row"), schema)
+    for path, table_rows, schema in zip(tables, rows, (RECORDS, SAMPLES, TEXTS), strict=True):
+        lake.write_table(path, pl.DataFrame(table_rows, schema=dict(schema), orient="row"), schema)
     return tables
 
 
@@ -192,9 +257,9 @@ def _text(sample: str, text: str) -> Row:
     }
 
 
-def _preview(lake: Lake, batch: Batch, shards: Sequence[str]) -> bytes | None:
-    wanted = PREVIEW_ROWS * MAX_COLUMNS
+def _preview(lake: Lake, batch: IngestBatch, shards: Sequence[str]) -> bytes | None:
+    count = PREVIEW_ROWS * MAX_COLUMNS
     stored = (data for shard in shards for _, data in iterate_shard(lake, shard))
-    pictures = [decode(data, 96) for data in islice(stored, wanted)]
-    rows = [pictures[start : start + MAX_COLUMNS] for start in range(0, len(pictures), MAX_COLUMNS)]
+    images = [decode(data, 96) for data in islice(stored, count)]
+    rows = [images[start : start + MAX_COLUMNS] for start in range(0, len(images), MAX_COLUMNS)]
     return contact_sheet([(batch.name if not n else " ", row) for n, row in enumerate(rows)])

@@ -1,4 +1,4 @@
-"""A disposable process that tries each image first: what kills or stalls a decoder kills nothing else."""
+"""Decodes each image first in a sandboxed process, which a malformed file can kill or stall without harm."""
 
 import json
 import os
@@ -15,21 +15,27 @@ from typing import BinaryIO
 from models.common.pixels import UnreadableImageError, decode
 
 Probe = Callable[[bytes], str | None]
-"""From an image file's bytes to the reason why it is unreadable, or None."""
+"""Takes the bytes of an image file; returns the reason why it is unreadable, or None."""
+
+DECODER_VERSION = 1
+"""Raised when decoding changes which files are readable: earlier outcomes then count no longer."""
+
+NOT_MEASURED = "not_measured: limit"
+"""How the reason of a file begins that a limit stopped. Whether it is readable is not known."""
 
 LENGTH = struct.Struct(">Q")
 
 
 @contextmanager
 def image_probe(*, seconds: int, memory_mib: int) -> Iterator[Probe]:
-    """Yields a function that decodes an image in another process and returns what is wrong with it, or None.
+    """Yields a function that decodes an image in another process and returns why it fails, or None.
 
-    One process serves many images. When an image kills it, by time, memory or a decoder's own fault, that
-    image gets the reason and the next one a new process.
+    One process decodes many images. When an image kills it, by the time limit, the memory limit or a fault of
+    the decoder, the function returns the reason and starts a new process for the next image.
 
     Args:
-        seconds: wall-clock time for one image; the kernel ends the process, even inside a C decoder.
-        memory_mib: address space of the process, the interpreter's own 300 MiB included.
+        seconds: wall-clock limit for one image; the kernel ends the process, even inside a C decoder.
+        memory_mib: limit of the address space, including 300 MiB of the interpreter itself.
     """
     worker: subprocess.Popen[bytes] | None = None
 
@@ -37,12 +43,12 @@ def image_probe(*, seconds: int, memory_mib: int) -> Iterator[Probe]:
         nonlocal worker
         if worker is None:
             worker = _start(seconds, memory_mib)
-        reply = _ask(worker, data)
+        reply = _send(worker, data)
         if reply:
             return json.loads(reply)
         code = _stop(worker)
         worker = None
-        return _cause(code, seconds)
+        return _exit_reason(code, seconds)
 
     try:
         yield probe
@@ -51,7 +57,7 @@ def image_probe(*, seconds: int, memory_mib: int) -> Iterator[Probe]:
             _stop(worker)
 
 
-def serve(requests: BinaryIO, replies: BinaryIO, seconds: int) -> None:
+def decode_requests(requests: BinaryIO, replies: BinaryIO, seconds: int) -> None:
     """Answers each image on `requests` with one JSON line: null, or the reason why it does not decode."""
     while header := requests.read(LENGTH.size):
         data = requests.read(*LENGTH.unpack(header))
@@ -67,16 +73,16 @@ def _reason(data: bytes) -> str | None:
         decode(data)
     except UnreadableImageError as error:
         if isinstance(error.__cause__, MemoryError):
-            return "pixels do not decode: too much memory"
-        # An address in a message would make two runs differ.
+            return f"{NOT_MEASURED} memory_mib: decoding took too much memory"
+        # A memory address in the message would make the records of two runs differ.
         return re.sub(r"0x[0-9a-f]{6,}", "0x…", str(error))[:300]
-    except Exception as error:  # noqa: BLE001 a header parser may raise anything; the record says what
+    except Exception as error:  # noqa: BLE001 header parsers raise any type
         return f"header does not parse: {type(error).__name__}: {error}"[:300]
     return None
 
 
 def _start(seconds: int, memory_mib: int) -> subprocess.Popen[bytes]:
-    # The parent's own import path, and nothing of the current folder: it may hold another `models`.
+    # The parent's import path without the current folder, which may hold another package named `models`.
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
@@ -92,7 +98,7 @@ def _start(seconds: int, memory_mib: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _ask(worker: subprocess.Popen[bytes], data: bytes) -> bytes:
+def _send(worker: subprocess.Popen[bytes], data: bytes) -> bytes:
     assert worker.stdin is not None
     assert worker.stdout is not None
     try:
@@ -113,28 +119,28 @@ def _stop(worker: subprocess.Popen[bytes]) -> int:
     return worker.wait()
 
 
-def _cause(code: int, seconds: int) -> str:
+def _exit_reason(code: int, seconds: int) -> str:
     if code == -signal.SIGALRM:
-        return f"decoding took longer than {seconds} s"
+        return f"{NOT_MEASURED} seconds: decoding took longer than {seconds} s"
     if code < 0:
         return f"decoding killed its process ({signal.Signals(-code).name})"
     return f"decoding ended its process (exit status {code})"
 
 
-def _limit(memory_mib: int) -> None:
+def _limit_resources(memory_mib: int) -> None:
     size = memory_mib * 1024**2
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a decoder has no business writing files
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a decoder must not write files
 
 
 def main() -> None:
-    """Serves the parent process until it closes the pipe or goes away."""
+    """Decodes images for the parent process until the pipe is closed."""
     seconds, memory_mib = int(sys.argv[1]), int(sys.argv[2])
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a decoder prints must not pass for a reply
-    _limit(memory_mib)
-    serve(sys.stdin.buffer, replies, seconds)
+    os.dup2(2, 1)  # output of a decoder must not be read as a reply
+    _limit_resources(memory_mib)
+    decode_requests(sys.stdin.buffer, replies, seconds)
 
 
 if __name__ == "__main__":

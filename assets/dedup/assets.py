@@ -1,4 +1,6 @@
-"""Deduplication (report 2.2.1): a copy descriptor trained on the corpus, and which copy stays."""
+"""Deduplication (report 2.2.1): the copy descriptor, and the choice of one image among copies."""
+
+from dataclasses import replace
 
 import dagster as dg
 
@@ -6,13 +8,15 @@ from assets.dedup.config import DedupConfig
 from assets.dedup.copy_descriptor import nearest_similarities, train_copy_descriptor
 from assets.dedup.deduplicate import deduplicate_images
 from assets.engine.measure import measure_shards
-from assets.engine.pool import Engine
+from assets.engine.pool import Executor
 from assets.lake.lake import Lake
-from assets.lake.materialize import ingested_shards, materialize
+from assets.lake.materialize import materialize, reads
 from assets.lake.paths import COPY_DESCRIPTOR
-from assets.lake.steps import StepOutput
-from assets.measured.descriptor import descriptor_measure
+from assets.lake.steps import StepOutput, handed_on
+from assets.measured.pdq import PDQ
 from assets.measured.photometric import PHOTOMETRIC
+from assets.measured.registry import descriptor_measure
+from assets.measured.thumbnail import THUMBNAIL
 from models.common.progress import Progress
 from trainers.small.config import DescriptorTrainingConfig
 
@@ -22,23 +26,22 @@ from trainers.small.config import DescriptorTrainingConfig
     kinds={"pytorch"},
     owners=["team:data"],
     code_version="1",
-    deps=["raw_images", "measured"],
+    deps=[reads("measured", "images/*", "records/*", PDQ.tables, THUMBNAIL.tables)],
 )
 def copy_descriptor(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
-    engine: dg.ResourceParam[Engine],
+    engine: dg.ResourceParam[Executor],
     progress: dg.ResourceParam[Progress],
     descriptor: dg.ResourceParam[DescriptorTrainingConfig],
 ) -> dg.MaterializeResult:
-    """Weights of a small copy descriptor (SSCD recipe), and the vector of every ingested image.
+    """A small copy descriptor, trained on the corpus with the SSCD recipe, and the vector of every image.
 
-    Writes `models/copy_descriptor` and the measure `descriptor`; read by `deduped`, `longtail` and
-    `deduped_pairs`.
+    Writes `models/copy_descriptor` and the measure `descriptor`. Read by `deduped` and `longtail`.
     """
 
     def build() -> StepOutput:
-        shards = ingested_shards(lake)
+        shards = handed_on(lake, "measured", "images/*")
         trained = train_copy_descriptor(lake, shards, descriptor, progress)
         measure = descriptor_measure(lake.local_path(COPY_DESCRIPTOR))
         measured = measure_shards(lake, shards, [measure], workers=engine.workers, progress=progress)
@@ -53,7 +56,10 @@ def copy_descriptor(
     kinds={"polars"},
     owners=["team:data"],
     code_version="1",
-    deps=["raw_images", "measured", copy_descriptor],
+    deps=[
+        reads("measured", "images/*", "records/*", PDQ.tables, THUMBNAIL.tables, PHOTOMETRIC.tables),
+        copy_descriptor,
+    ],
 )
 def deduped(
     context: dg.AssetExecutionContext,
@@ -61,14 +67,16 @@ def deduped(
     progress: dg.ResourceParam[Progress],
     dedup: dg.ResourceParam[DedupConfig],
 ) -> dg.MaterializeResult:
-    """Level 1: copies by bytes, by dihedral PDQ and by the descriptor, dropped by the star rule.
+    """Level 1: clusters of copies, by equal bytes, PDQ hash (also mirrored and turned) and copy descriptor.
 
-    Writes `verdicts/deduped.parquet` and `dedup/clusters.parquet`; read by `filtered`.
+    Drops all but one image of a cluster by the star rule. Writes `verdicts/deduped.parquet` and
+    `dedup/clusters.parquet`, and hands on the copy descriptor. Read by `filtered` and `deduped_pairs`.
     """
-    return materialize(
-        context,
-        lake,
-        lambda: deduplicate_images(
-            lake, ingested_shards(lake), dedup, photometric=PHOTOMETRIC, progress=progress
-        ),
-    )
+
+    def build() -> StepOutput:
+        shards = handed_on(lake, "measured", "images/*")
+        output = deduplicate_images(lake, shards, dedup, photometric=PHOTOMETRIC, progress=progress)
+        weights = handed_on(lake, "copy_descriptor", f"{COPY_DESCRIPTOR}/*")
+        return replace(output, files=(*output.files, *weights))
+
+    return materialize(context, lake, build)

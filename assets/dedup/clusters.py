@@ -1,4 +1,4 @@
-"""Level 1 of deduplication (report 2.2.1): copies of one photograph, and which of them stays."""
+"""Level 1 of deduplication (report 2.2.1): finds copies of one photograph and selects the one to keep."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,36 +6,36 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from assets.dedup.cells import assign_cells, blocks, merge, roots
+from assets.dedup.cells import assign_cells, block_pairs, component_roots, merge_components
 from assets.dedup.config import DedupConfig
-from assets.dedup.registration import alignment
+from assets.dedup.registration import registration_score
 from assets.lake.schemas import VERDICTS
 from assets.measured.pdq import BITS, ORIENTATIONS, dihedral_distances, unpack_hashes
 from models.common.progress import Progress, tracked
-from models.common.thumbnail import SIDE, from_bytes, grey
+from models.common.thumbnail import SIDE, luminance, squares_from_bytes
 
 STAGE = "deduped"
 
 CLUSTERS: Mapping[str, pl.DataType] = {
     "image_id": pl.String(),
     "cluster_id": pl.String(),  # the smallest image id of the cluster
-    "kept_id": pl.String(),  # the image that stays in this one's place, or itself
-    "rule": pl.String(),  # pdq or descriptor; null where it stays
-    "distance": pl.Int64(),  # bits of 256 to the kept image, where PDQ matched
+    "kept_id": pl.String(),  # the image that is kept for it, or itself
+    "rule": pl.String(),  # pdq or descriptor; null if the image is kept
+    "distance": pl.Int64(),  # bits of 256 to the kept image, if PDQ matched
     "similarity": pl.Float64(),  # descriptor cosine to the kept image
-    "alignment": pl.Float64(),  # correlation with the kept image, where it was checked
+    "alignment": pl.Float64(),  # registration score with the kept image, if it was checked
 }
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """What deduplication knows of each image, in the order of their ids.
+    """The features of all images that deduplication compares, in the order of the image ids.
 
     Attributes:
         image_ids: (N,) ascending.
-        quality: (N, 3) pixels, octave of sharpness and file size, by which the best copy is chosen.
+        quality: (N, 3) pixels, octave of sharpness and file size, in this order of importance.
         hashes: (N, 8, 256) uint8 PDQ bits in eight orientations.
-        matchable: (N,) whether the image has enough structure to be matched by its looks.
+        matchable: (N,) whether the image has enough structure to be compared.
         vectors: (N, D) unit descriptors.
         thumbnails: (N, 64, 64) float32 grey.
     """
@@ -50,38 +50,38 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Edges:
-    """Pairs of copies, left < right; `distance` is -1 without a PDQ match, `alignment` NaN if unchecked."""
+    """Pairs of copies, left < right. `distance` is -1 without a PDQ match, `registration` NaN with one."""
 
     left: np.ndarray
     right: np.ndarray
     distance: np.ndarray
     similarity: np.ndarray
-    alignment: np.ndarray
+    registration: np.ndarray
 
 
-def candidates(images: pl.DataFrame, config: DedupConfig) -> Candidates:
-    """Returns the arrays of a table of measured images, sorted by id.
+def build_candidates(images: pl.DataFrame, config: DedupConfig) -> Candidates:
+    """Returns the features of measured images, sorted by id.
 
-    An image that some measure could not read (null) keeps its row and matches nothing.
+    An image with a null measure keeps its row and matches no other image.
 
     Args:
         images: image_id, pixels, sharpness, bytes, hashes, quality, vector, thumbnail; in any order.
-        config: gives the quality below which an image matches nothing either.
+        config: sets the PDQ quality below which an image matches no other image.
     """
     images = images.sort("image_id")
     readable = images.select(pl.all_horizontal(pl.col("hashes", "vector", "thumbnail").is_not_null()))
     rows = np.flatnonzero(readable.to_series().to_numpy())
-    found = images[rows]
+    measured = images[rows]
     matchable = np.zeros(images.height, bool)
-    matchable[rows] = (found["quality"] >= config.pdq_min_quality).to_numpy()
+    matchable[rows] = (measured["quality"] >= config.pdq_min_quality).to_numpy()
     hashes = np.zeros((images.height, ORIENTATIONS, BITS), np.uint8)
-    vectors = np.zeros((images.height, len(found["vector"][0]) if len(rows) else 0), np.float32)
+    vectors = np.zeros((images.height, len(measured["vector"][0]) if len(rows) else 0), np.float32)
     thumbnails = np.zeros((images.height, SIDE, SIDE), np.float32)
     if len(rows):
-        hashes[rows] = unpack_hashes(found["hashes"].to_list())
-        vectors[rows] = np.array(found["vector"].to_list(), np.float32)
-        thumbnails[rows] = grey(from_bytes(found["thumbnail"].to_list()))
-    # Whole octaves: recompression raises sharpness by some percent, blur lowers it several times.
+        hashes[rows] = unpack_hashes(measured["hashes"].to_list())
+        vectors[rows] = np.array(measured["vector"].to_list(), np.float32)
+        thumbnails[rows] = luminance(squares_from_bytes(measured["thumbnail"].to_list()))
+    # Sharpness in whole octaves: recompression raises it by a few percent, blur divides it by 2 or more.
     octave = pl.col("sharpness").clip(1e-6).log(2).round().fill_null(-20)
     pixels, size = (pl.col(name).fill_null(0).cast(pl.Float64) for name in ("pixels", "bytes"))
     quality = images.select(pixels, octave, size).to_numpy()
@@ -89,27 +89,28 @@ def candidates(images: pl.DataFrame, config: DedupConfig) -> Candidates:
 
 
 def copy_edges(images: Candidates, config: DedupConfig, threshold: float, progress: Progress) -> Edges:
-    """Returns all pairs of copies: near by PDQ, or descriptors above `threshold` that are found to align.
+    """Returns all pairs of copies: those that PDQ matches, and those that descriptor and registration match.
 
-    Both are looked for inside overlapping cells of the descriptor space, as blocks of matrix products.
+    A pair is registered if its descriptor cosine is at least `threshold`. Pairs are compared inside
+    overlapping cells of the descriptor space, as blocks of matrix products.
     """
     rows = np.flatnonzero(images.matchable)
     cells = assign_cells(images.vectors[rows], config.n_cells, config.cells_per_image, config.seed)
-    found = [
+    pairs_by_block = [
         _block_pairs(images, left, right, config.pdq_max_distance, threshold)
         for cell in tracked(cells, len(cells), "comparing images", progress)
-        for left, right in blocks(rows[cell])
+        for left, right in block_pairs(rows[cell])
     ]
-    pairs = np.concatenate(found) if found else np.zeros((0, 3), np.int64)
+    pairs = np.concatenate(pairs_by_block) if pairs_by_block else np.zeros((0, 3), np.int64)
     pairs = np.unique(pairs, axis=0)
     left, right, distance = pairs.T
     similarity = (images.vectors[left] * images.vectors[right]).sum(1)
-    aligned = np.full(len(pairs), np.nan)
-    unsure = np.flatnonzero(distance < 0)
-    for pair in tracked(unsure.tolist(), len(unsure), "checking likely copies", progress):
-        aligned[pair] = alignment(images.thumbnails[left[pair]], images.thumbnails[right[pair]])
-    copies = (distance >= 0) | (aligned >= config.min_alignment)
-    return Edges(*(column[copies] for column in (left, right, distance, similarity, aligned)))
+    scores = np.full(len(pairs), np.nan)
+    unmatched = np.flatnonzero(distance < 0)
+    for pair in tracked(unmatched.tolist(), len(unmatched), "checking likely copies", progress):
+        scores[pair] = registration_score(images.thumbnails[left[pair]], images.thumbnails[right[pair]])
+    copies = (distance >= 0) | (scores >= config.min_alignment)
+    return Edges(*(column[copies] for column in (left, right, distance, similarity, scores)))
 
 
 def _block_pairs(
@@ -123,16 +124,16 @@ def _block_pairs(
     return np.stack([left[i], right[j], np.where(distance <= pdq_max_distance, distance, -1)], axis=1)
 
 
-def cluster(images: Candidates, edges: Edges) -> pl.DataFrame:
+def cluster_copies(images: Candidates, edges: Edges) -> pl.DataFrame:
     """Returns a CLUSTERS row for each image, by the star rule.
 
     Images are visited from the best to the worst: most pixels, then sharpest, then largest file, then
-    smallest id. An image is dropped only if it is a copy of one that stays, so a chain of copies doesn't
-    swallow what is no copy of the image that is left of it.
+    smallest id. An image is dropped only if it is a copy of an image that is kept, so a chain of copies never
+    drops an image that is not a copy of the kept one.
     """
     parents = np.arange(len(images.image_ids), dtype=np.uint32)
-    merge(parents, edges.left, edges.right)
-    root = roots(parents, np.arange(len(parents)))
+    merge_components(parents, edges.left, edges.right)
+    root = component_roots(parents, np.arange(len(parents)))
     rank = np.empty(len(parents), np.int64)
     rank[np.lexsort((np.arange(len(parents)), *-images.quality.T[::-1]))] = np.arange(len(parents))
     kept_edge = _star(rank, edges)
@@ -148,7 +149,7 @@ def cluster(images: Candidates, edges: Edges) -> pl.DataFrame:
 
 
 def _star(rank: np.ndarray, edges: Edges) -> dict[int, int]:
-    """Returns the edge by which each dropped image hangs on the kept image that is most like it."""
+    """Returns the edge from each dropped image to the kept image that is most similar to it."""
     neighbours: dict[int, list[tuple[int, int]]] = {}
     for edge, (left, right) in enumerate(zip(edges.left.tolist(), edges.right.tolist(), strict=True)):
         neighbours.setdefault(left, []).append((right, edge))
@@ -171,17 +172,18 @@ def _evidence(edges: Edges, edge: int) -> dict[str, object]:
         "rule": "pdq" if by_pdq else "descriptor",
         "distance": int(edges.distance[edge]) if by_pdq else None,
         "similarity": round(float(edges.similarity[edge]), 6),
-        "alignment": None if by_pdq else round(float(edges.alignment[edge]), 6),
+        "alignment": None if by_pdq else round(float(edges.registration[edge]), 6),
     }
 
 
-def decide(
+def duplicate_verdicts(
     records: pl.DataFrame, clusters: pl.DataFrame, config: DedupConfig, threshold: float
 ) -> pl.DataFrame:
     """Returns one VERDICTS row for each readable record.
 
-    The first record of an image, by path, stands for it and has the image's id; any other is an `exact_bytes`
-    duplicate and has its record's id. So the rows count files, and those with an image's id join with images.
+    The first record of an image, by path, represents it and has the image id; any other is an `exact_bytes`
+    duplicate and has its record id. So there is one row for each file, and rows with an image id join with
+    images.
     """
     readable = records.filter(pl.col("image_id").is_not_null()).sort("image_id", "corpus", "path")
     repeated = readable.filter(~pl.col("image_id").is_first_distinct()).select(

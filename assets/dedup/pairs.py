@@ -1,4 +1,4 @@
-"""Levels 2 and 3 of deduplication (report 2.2.1): edits that change nothing, everything, or nothing new."""
+"""Levels 2 and 3 of deduplication (report 2.2.1): edits that change nothing, too much, or the same again."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -8,28 +8,28 @@ import polars as pl
 from assets.dedup.config import PairsConfig
 from assets.lake.schemas import VERDICTS
 from assets.measured.pairs import edits_of
-from assets.measured.thumbnail import Thumbnails
+from assets.measured.thumbnail import ThumbnailArray
 
 STAGE = "deduped_pairs"
 
 
-def decide_pairs(
+def edit_verdicts(
     samples: pl.DataFrame,
     texts: pl.DataFrame,
     measured: pl.DataFrame,
     *,
-    kept_of: Mapping[str, str],
-    thumbnails: Thumbnails,
+    kept_id_by_image: Mapping[str, str],
+    thumbnails: ThumbnailArray,
     config: PairsConfig,
 ) -> pl.DataFrame:
     """Returns a VERDICTS row for each edit, by the rules identity, unrelated and near_duplicate_pair.
 
     Args:
         samples: SAMPLES; text-to-image samples get no row.
-        texts: TEXTS, whose `original` tells the edits of a corpus apart, which no template names.
-        measured: from `measure_edits`; what could not be measured fails no rule.
-        kept_of: the image that stays for an image, from the clusters; images made since stay themselves.
-        thumbnails: of all targets.
+        texts: TEXTS; the `original` text identifies an edit that was not made by a template.
+        measured: from `measure_edits`; a null value fails no rule.
+        kept_id_by_image: the kept image for each image in the clusters; other images are kept themselves.
+        thumbnails: thumbnails of all targets.
         config: thresholds and exemptions.
     """
     edits = edits_of(samples).join(measured, left_on="sample_id", right_on="id", how="left").sort("sample_id")
@@ -37,21 +37,23 @@ def decide_pairs(
     unrelated = (pl.col("similarity") < config.unrelated_max_similarity) & (
         pl.col("ssim") < config.unrelated_max_ssim
     )
-    judged = edits.with_columns(
+    checked = edits.with_columns(
         identity=identity.fill_null(value=False),
-        unrelated=unrelated.fill_null(value=False) & ~exempt(config.unrelated_exempt),
+        unrelated=unrelated.fill_null(value=False) & ~is_exempt(config.unrelated_exempt),
     )
-    alone = judged.filter(~pl.col("identity") & ~pl.col("unrelated"))
-    repeats = dict(
-        _repeats(_with_edit_key(alone, texts), kept_of, thumbnails, config.near_duplicate_max_rmse)
+    remaining = checked.filter(~pl.col("identity") & ~pl.col("unrelated"))
+    near_duplicates = dict(
+        _near_duplicates(
+            _with_edit_key(remaining, texts), kept_id_by_image, thumbnails, config.near_duplicate_max_rmse
+        )
     )
-    distance = pl.col("sample_id").replace_strict(repeats, default=None, return_dtype=pl.Float64)
+    distance = pl.col("sample_id").replace_strict(near_duplicates, default=None, return_dtype=pl.Float64)
     rules = (
         (pl.col("identity"), "identity", pl.col("largest_block_change"), config.identity_max_change),
         (pl.col("unrelated"), "unrelated", pl.col("similarity"), config.unrelated_max_similarity),
         (distance.is_not_null(), "near_duplicate_pair", distance, config.near_duplicate_max_rmse),
     )
-    return judged.select(
+    return checked.select(
         id="sample_id",
         stage=pl.lit(STAGE),
         kept=~pl.any_horizontal(fails for fails, _, _, _ in rules),
@@ -61,11 +63,11 @@ def decide_pairs(
     ).select(pl.col(name).cast(dtype) for name, dtype in VERDICTS.items())
 
 
-def exempt(names: Sequence[str]) -> pl.Expr:
-    """Returns whether a sample's category, subcategory or template, inverted or not, is among `names`."""
+def is_exempt(names: Sequence[str]) -> pl.Expr:
+    """Returns whether the category, subcategory or template of a sample, inverted or not, is in `names`."""
     template = pl.col("origin").struct.field("template")
-    places = [pl.col("category"), pl.col("subcategory"), template, template.str.split(":").list.first()]
-    return pl.any_horizontal(place.is_in(list(names)).fill_null(value=False) for place in places)
+    labels = [pl.col("category"), pl.col("subcategory"), template, template.str.split(":").list.first()]
+    return pl.any_horizontal(label.is_in(list(names)).fill_null(value=False) for label in labels)
 
 
 def _with_edit_key(edits: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
@@ -78,13 +80,13 @@ def _with_edit_key(edits: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _repeats(
-    edits: pl.DataFrame, kept_of: Mapping[str, str], thumbnails: Thumbnails, max_rmse: float
+def _near_duplicates(
+    edits: pl.DataFrame, kept_id_by_image: Mapping[str, str], thumbnails: ThumbnailArray, max_rmse: float
 ) -> Iterator[tuple[str, float]]:
-    """Yields the samples whose target a kept sample of the same sources shows already, and how nearly."""
+    """Yields (sample id, RMSE) of samples whose target repeats that of a kept one with the same sources."""
     kept: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for row in edits.sort("sample_id").iter_rows(named=True):
-        sources = tuple(kept_of.get(source, source) for source in row["source_ids"])
+        sources = tuple(kept_id_by_image.get(source, source) for source in row["source_ids"])
         others = kept.setdefault(sources, [])
         distances = [
             _rmse(thumbnails, row["target_id"], target)
@@ -97,8 +99,8 @@ def _repeats(
             others.append((row["edit"], row["target_id"]))
 
 
-def _rmse(thumbnails: Thumbnails, first: str, second: str) -> float:
+def _rmse(thumbnails: ThumbnailArray, first: str, second: str) -> float:
     if first == second:
         return 0.0
-    left, right = thumbnails.pictures[thumbnails.rows([first, second])].astype(np.float32)
+    left, right = thumbnails.images[thumbnails.rows([first, second])].astype(np.float32)
     return float(np.sqrt(np.mean((left - right) ** 2)))

@@ -1,4 +1,4 @@
-"""Measures of pairs: one row a sample, kept like the measures of images, shard by shard."""
+"""Measures of pairs: one row for each sample, stored shard by shard like the measures of images."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,13 +18,13 @@ from models.common.progress import Progress
 
 @dataclass(frozen=True)
 class PairMeasure:
-    """A measure of samples as data: its tables have `id`, the columns named here and `error`.
+    """A measure of samples. Its tables have `id`, the columns named here and `error`.
 
     Attributes:
         name: also the folder of its tables.
-        version: raised when a value would change; a learned measure uses the digest of its weights.
-        columns: names and types of what it measures.
-        run: from some samples to one row each; a row `{"error": reason}` is allowed.
+        version: changes whenever a value would change; a learned measure uses the digest of its weights.
+        columns: names and types of the measured columns.
+        run: takes samples and returns one row for each, which may be `{"error": reason}`.
     """
 
     name: str
@@ -34,37 +34,37 @@ class PairMeasure:
 
     @property
     def folder(self) -> str:
-        """Where its tables lie."""
+        """The folder of its tables inside the lake."""
         return f"measures/{self.name}@{self.version}"
 
 
 @dataclass(frozen=True)
 class PairShard:
-    """Samples whose pictures lie together; other samples make it another shard by name."""
+    """Samples whose images are in the same image shards; the name contains a digest of the samples."""
 
     name: str
     samples: pl.DataFrame
 
 
 def pair_shards(samples: pl.DataFrame, shard_of: Mapping[str, str]) -> list[PairShard]:
-    """Returns samples by the later of the two image shards that hold their pictures.
+    """Returns the samples grouped by the later of the two image shards that hold their images.
 
-    So an edit and its inversion come together, and pictures made from others are read once.
+    An edit and its inversion are in the same group, so each synthesized target is read once.
 
     Args:
-        samples: sample_id, source_id, target_id and whatever else a measure reads.
+        samples: sample_id, source_id, target_id and the other columns that a measure reads.
         shard_of: the image shard of each image.
     """
     sides = (
         pl.col(name).replace_strict(dict(shard_of), return_dtype=pl.String)
         for name in ("source_id", "target_id")
     )
-    placed = samples.sort("sample_id").with_columns(shard=pl.max_horizontal(*sides))
+    sorted_samples = samples.sort("sample_id").with_columns(shard=pl.max_horizontal(*sides))
     shards = []
-    for (shard,), part in sorted(placed.partition_by("shard", as_dict=True).items()):
+    for (shard,), part in sorted(sorted_samples.partition_by("shard", as_dict=True).items()):
         rows = part.drop("shard")
-        place = PurePosixPath(str(shard)).with_suffix("").as_posix().removeprefix("images/")
-        name = f"{place.replace('/', '-')}-{digest(rows.to_dicts())[:8]}"
+        path = PurePosixPath(str(shard)).with_suffix("").as_posix().removeprefix("images/")
+        name = f"{path.replace('/', '-')}-{digest(rows.to_dicts())[:8]}"
         shards.append(PairShard(name, rows))
     return shards
 
@@ -72,7 +72,7 @@ def pair_shards(samples: pl.DataFrame, shard_of: Mapping[str, str]) -> list[Pair
 def measure_pairs(
     lake: Lake, measure: PairMeasure, shards: Sequence[PairShard], *, workers: int, progress: Progress
 ) -> pl.DataFrame:
-    """Measures what is missing; returns one row a sample: `id`, the measure's columns and `error`."""
+    """Measures the shards that have no result; returns `id`, measured columns and `error` of each sample."""
     work = partial(measure_pair_shard, lake, measure)
     what = f"measuring pairs ({measure.name})"
     paths = map_shards(work, shards, workers=workers, what=what, progress=progress)
@@ -82,7 +82,10 @@ def measure_pairs(
 
 
 def measure_pair_shard(lake: Lake, measure: PairMeasure, shard: PairShard) -> str:
-    """Measures one shard unless its ledger entry, written last, says that it is done; returns its table."""
+    """Measures one shard, unless its ledger entry exists, and returns the path of its table.
+
+    The entry is written last, so a shard that was interrupted is measured again.
+    """
     table, entry = (f"{measure.folder}/{shard.name}.{suffix}" for suffix in ("parquet", "json"))
     if lake.exists(entry):
         return table
@@ -90,15 +93,15 @@ def measure_pair_shard(lake: Lake, measure: PairMeasure, shard: PairShard) -> st
     rows = measure.run(shard.samples)
     ids = shard.samples["sample_id"]
     schema = {"id": pl.String(), **measure.columns, "error": pl.String()}
-    found = [{"id": sample_id, **row} for sample_id, row in zip(ids, rows, strict=True)]
-    lake.write_table(table, pl.DataFrame(found, schema=schema))
+    table_rows = [{"id": sample_id, **row} for sample_id, row in zip(ids, rows, strict=True)]
+    lake.write_table(table, pl.DataFrame(table_rows, schema=schema))
     lake.write_json(
         entry,
         {
             "measure": measure.name,
             "version": measure.version,
             "shard": shard.name,
-            "rows": len(found),
+            "rows": len(table_rows),
             "seconds": round(time.monotonic() - start, 3),
             "measured_at": datetime.now(UTC).isoformat(),
         },

@@ -1,4 +1,4 @@
-"""The local engine: a pure function over shards, in worker processes of one thread each."""
+"""The local executor: runs a pure function over shards, in worker processes with one thread each."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -14,8 +14,8 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Engine:
-    """How the work over shards is spread. It decides how fast a result comes, never the result."""
+class Executor:
+    """How many processes work on shards. The number changes the duration of a step, never its result."""
 
     workers: int
 
@@ -33,14 +33,14 @@ def map_shards(
 ) -> list[Result]:
     """Returns `function(shard)` for each shard, in the order of the shards.
 
-    The function must be importable, idempotent and safe to retry: it looks for what is done and skips it.
-    An exception in a worker is raised here, and the shards not yet begun are given up.
+    The function must be importable from a worker process, idempotent and safe to retry; it skips work that is
+    done already. An exception in a worker is raised here, and shards that have not started are cancelled.
     """
     if workers <= 1 or len(shards) <= 1:
         return [function(shard) for shard in tracked(shards, len(shards), what, progress)]
     progress(what, 0, len(shards))
     results: dict[int, Result] = {}
-    context = get_context("spawn")  # a fork of a process with threads, such as Dagster's, may deadlock
+    context = get_context("spawn")  # forking a process with threads, such as Dagster's, can deadlock
     with ProcessPoolExecutor(min(workers, len(shards)), context, initializer=limit_threads) as pool:
         futures = {pool.submit(function, shard): index for index, shard in enumerate(shards)}
         try:
@@ -54,7 +54,7 @@ def map_shards(
 
 
 def limit_threads() -> None:
-    """Gives this process one thread in each library that would take all cores."""
+    """Limits each library that would use all cores to one thread in this process."""
     for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
     import cv2

@@ -1,11 +1,16 @@
-"""Filtering (report 2.2.2 to 2.2.5): rules over measured columns, in the order of the profile."""
+"""Filtering (report 2.2.2 to 2.2.5): the profile's rules on measured columns, in their order."""
+
+from dataclasses import replace
 
 import dagster as dg
 
 from assets.filtered.config import FilteredConfig
 from assets.filtered.filter_images import filter_images
+from assets.filtered.kept import write_kept
 from assets.lake.lake import Lake
-from assets.lake.materialize import ingested_shards, materialize
+from assets.lake.materialize import materialize, reads
+from assets.lake.paths import DEDUPED
+from assets.lake.steps import StepOutput, handed_on
 from assets.measured.registry import IMAGE_MEASURES
 
 
@@ -15,19 +20,26 @@ from assets.measured.registry import IMAGE_MEASURES
     kinds={"polars"},
     owners=["team:data"],
     code_version="2",
-    deps=["raw_samples", "measured", "deduped"],
+    deps=["measured", reads("deduped", DEDUPED)],
 )
 def filtered_images(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
     filtered: dg.ResourceParam[FilteredConfig],
 ) -> dg.MaterializeResult:
-    """One verdict an image: kept, or the rule, the value and the threshold that dropped it.
+    """One verdict for each image: kept, or dropped by a rule with its value and threshold.
 
-    Reads no pixel, so a threshold that changes costs seconds; the metadata says what would change downstream.
-    Writes `verdicts/filtered.parquet`; read by `captioned`, `synthesized` and the funnel report. Writes
-    `filtered/pristine.json`, by which `filtered_pairs` judges how natural targets are.
+    Reads no pixels, so a changed threshold takes seconds to apply. The metadata counts what changes
+    downstream. Writes `verdicts/filtered.parquet`, the kept images with their samples and texts in `kept/`,
+    and `filtered/pristine.json`, the statistics of natural images for `filtered_pairs`. Hands on the records
+    and the verdicts of `deduped`. Read by `captioned`, `synthesized`, `longtail`, `filtered_pairs` and
+    `funnel`.
     """
-    return materialize(
-        context, lake, lambda: filter_images(lake, ingested_shards(lake), IMAGE_MEASURES, filtered)
-    )
+
+    def build() -> StepOutput:
+        shards = handed_on(lake, "measured", "images/*")
+        output = filter_images(lake, shards, IMAGE_MEASURES, filtered)
+        records = handed_on(lake, "measured", "records/*")
+        return replace(output, files=(*output.files, *write_kept(lake, shards), *records, DEDUPED))
+
+    return materialize(context, lake, build)

@@ -1,45 +1,53 @@
-"""Verdicts: rules over measured columns. No pixel is read, so a threshold that changes costs seconds."""
+"""Verdicts of rules over measured columns. No pixels are read, so a changed threshold takes seconds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from assets.engine.measure import Measure
+from assets.engine.measure import ImageMeasure
 from assets.filtered.config import Rule
 from assets.lake.schemas import VERDICTS, conform
 from assets.measured.perceptual import DISTANCE, FEATURES
 
 
 class UnknownColumnError(ValueError):
-    """A rule names a column that no measure has or that holds no number; the message lists those that do."""
+    """A rule names a column that does not exist or is not numeric.
+
+    Attributes:
+        rule: name of the rule.
+        column: the column that it names.
+    """
+
+    def __init__(self, rule: str, column: str, *, exists: bool, numeric: Sequence[str]) -> None:
+        self.rule, self.column = rule, column
+        reason = f"{column} is not numeric" if exists else f"{column} does not exist"
+        super().__init__(f"filtered.rules.{rule}.measure: {reason}. Use one of {', '.join(numeric)}.")
 
 
-def check_rules(rules: Mapping[str, Rule], measures: Sequence[Measure]) -> None:
-    """Checks that every rule names a number, or a yes or no, that is measured.
+def check_rules(rules: Mapping[str, Rule], measures: Sequence[ImageMeasure]) -> None:
+    """Checks that every rule names a measured column of numbers or Booleans.
 
     Raises:
-        UnknownColumnError: one does not.
+        UnknownColumnError: a rule does not.
     """
-    columns = {f"{one.name}.{column}": dtype for one in measures for column, dtype in one.columns.items()}
-    known = [column for column, dtype in columns.items() if dtype.is_numeric() or dtype == pl.Boolean]
-    known += [DISTANCE] if FEATURES in columns else []
+    columns = {
+        f"{measure.name}.{column}": dtype for measure in measures for column, dtype in measure.columns.items()
+    }
+    numeric = [column for column, dtype in columns.items() if dtype.is_numeric() or dtype == pl.Boolean]
+    numeric += [DISTANCE] if FEATURES in columns else []
     for name, rule in rules.items():
-        if rule.measure not in known:
-            measured = rule.measure in columns
-            found = f"{rule.measure} holds no number" if measured else f"there is no {rule.measure}"
-            raise UnknownColumnError(
-                f"filtered.rules.{name}.measure: {found}. Name one of {', '.join(known)}."
-            )
+        if rule.measure not in numeric:
+            raise UnknownColumnError(name, rule.measure, exists=rule.measure in columns, numeric=numeric)
 
 
-def decide(images: pl.DataFrame, rules: Mapping[str, Rule], stage: str) -> pl.DataFrame:
-    """Returns one VERDICTS row for each image, sorted by id: the first rule that it fails decides.
+def rule_verdicts(images: pl.DataFrame, rules: Mapping[str, Rule], stage: str) -> pl.DataFrame:
+    """Returns one VERDICTS row for each image, sorted by id; an image is dropped by the first rule it fails.
 
     Args:
         images: `id`, measured columns as `measure.column`, `corpus`, `category` and `subcategory`.
-        rules: by name, in the order of decision.
-        stage: names the verdicts.
+        rules: by name, in the order in which they are applied.
+        stage: name of the stage in the verdicts.
     """
     deciding = pl.coalesce(
         *(pl.when(fails(rule)).then(pl.lit(name)) for name, rule in rules.items()), pl.lit(None, pl.String)
@@ -62,10 +70,9 @@ def decide(images: pl.DataFrame, rules: Mapping[str, Rule], stage: str) -> pl.Da
 
 
 def fails(rule: Rule) -> pl.Expr:
-    """Returns whether an image fails a rule; never null.
+    """Returns an expression for whether an image fails a rule; it is never null.
 
-    An image without a value was not measured and passes. One whose value is not a number fails: it was
-    measured, and what came of it satisfies no rule.
+    A null value passes, because the image was not measured. NaN fails, because it satisfies no rule.
     """
     value, (low, high) = _value(rule), _bounds(rule)
     outside = value.is_nan()
@@ -77,7 +84,7 @@ def fails(rule: Rule) -> pl.Expr:
 
 
 def funnel_row(stage: str, verdicts: pl.DataFrame) -> dict[str, Any]:
-    """Returns what went into a stage, what it kept, and what it dropped by rule, most first."""
+    """Returns the number of inputs of a stage, of kept ones, and of dropped ones by rule, most first."""
     dropped = (
         verdicts.filter(~pl.col("kept"))
         .group_by("rule")
@@ -93,7 +100,7 @@ def funnel_row(stage: str, verdicts: pl.DataFrame) -> dict[str, Any]:
 
 
 def compare_verdicts(old: pl.DataFrame, new: pl.DataFrame) -> list[dict[str, Any]]:
-    """Returns the images whose verdict differs: `id`, `was`, `is`, each the deciding rule or `kept`."""
+    """Returns `id`, `was` and `is` of images whose verdict differs; each is the name of a rule or `kept`."""
     named = pl.coalesce("rule", pl.lit("kept"))
     both = old.select("id", was=named).join(new.select("id", **{"is": named}), on="id", how="inner")
     return both.filter(pl.col("was") != pl.col("is")).sort("id").to_dicts()
@@ -121,10 +128,10 @@ def _bounds(rule: Rule) -> tuple[pl.Expr | None, pl.Expr | None]:
 
 def _quantile(rule: Rule) -> pl.Expr:
     assert rule.quantile is not None
-    judged = pl.when(~_exempt(rule)).then(_value(rule)).fill_nan(None)
-    # the value that splits the sample, not one between two: then a whole corpus of equal values is kept
-    of_all = judged.quantile(rule.quantile, interpolation="nearest")
-    return of_all.over(rule.per) if rule.per else of_all
+    values = pl.when(~_exempt(rule)).then(_value(rule)).fill_nan(None)
+    # With "nearest" the threshold is a value of the sample, so a corpus of equal values is kept entirely.
+    threshold = values.quantile(rule.quantile, interpolation="nearest")
+    return threshold.over(rule.per) if rule.per else threshold
 
 
 def _broken_bound(rule: Rule) -> pl.Expr:

@@ -1,4 +1,4 @@
-"""Image shards: Parquet files that hold image files as they came, in the Hugging Face image convention."""
+"""Image shards: Parquet files with the unchanged bytes of image files, in the Hugging Face convention."""
 
 import io
 import json
@@ -34,7 +34,7 @@ COMPRESSION = dict.fromkeys(SCALARS, "zstd") | {"image.bytes": "none", "image.pa
 
 @dataclass(frozen=True)
 class StoredImage:
-    """One readable image on its way into a shard. Width and height are as stored, before orientation."""
+    """One readable image to write to a shard."""
 
     data: bytes
     path: str
@@ -52,7 +52,7 @@ def write_image_shard(lake: Lake, path: str, images: Iterable[StoredImage]) -> i
     """Writes one shard, sorted by id, each image once; returns its number of rows.
 
     Raises:
-        UnreadableImageError: an image's header does not parse; probe records before storing them.
+        UnreadableImageError: the header of an image does not parse. Probe files before storing them.
     """
     unique = {image.image_id: image for image in images}
     rows = [_row(image_id, unique[image_id]) for image_id in sorted(unique)]
@@ -62,16 +62,16 @@ def write_image_shard(lake: Lake, path: str, images: Iterable[StoredImage]) -> i
         table,
         buffer,
         row_group_size=ROWS_PER_GROUP,
-        compression=COMPRESSION,  # pyright: ignore[reportArgumentType] a codec for each column is allowed
+        compression=COMPRESSION,  # pyright: ignore[reportArgumentType] one codec per column is allowed
         use_dictionary=False,
-        write_statistics=SCALARS,  # pyright: ignore[reportArgumentType] so is a list of columns
+        write_statistics=SCALARS,  # pyright: ignore[reportArgumentType] a list of columns is allowed
     )
     lake.write_bytes(path, buffer.getvalue())
     return len(rows)
 
 
 def read_image_table(lake: Lake, shards: Sequence[str]) -> pl.DataFrame:
-    """Returns the scalar columns of some shards and the `shard` of each row; no pixel is read."""
+    """Returns the scalar columns of shards and the `shard` of each row, without reading pixels."""
     frames = []
     for shard in shards:
         with lake.filesystem.open(lake.uri(shard), "rb") as stream:
@@ -84,7 +84,7 @@ def read_image_table(lake: Lake, shards: Sequence[str]) -> pl.DataFrame:
 
 
 def iterate_shard(lake: Lake, shard: str) -> Iterator[tuple[str, bytes]]:
-    """Yields (image id, file bytes) of a shard, one row group in memory at a time."""
+    """Yields (image id, file bytes) of a shard, with one row group in memory at a time."""
     with lake.filesystem.open(lake.uri(shard), "rb") as stream:
         for batch in pq.ParquetFile(stream).iter_batches(ROWS_PER_GROUP, columns=["image_id", "image"]):
             for row in batch.to_pylist():
@@ -92,20 +92,23 @@ def iterate_shard(lake: Lake, shard: str) -> Iterator[tuple[str, bytes]]:
 
 
 def read_images(lake: Lake, shard_of: dict[str, str], image_ids: Iterable[str]) -> dict[str, bytes]:
-    """Returns the file bytes of some images.
+    """Returns the file bytes of images by id.
 
     Args:
-        lake: where the shards are.
-        shard_of: the shard of each image id, from `read_image_table`.
-        image_ids: what to read; an id that `shard_of` lacks raises KeyError.
+        lake: holds the shards.
+        shard_of: shard of each image id, from `read_image_table`.
+        image_ids: images to read.
+
+    Raises:
+        KeyError: `shard_of` lacks one of the ids.
     """
     wanted: dict[str, set[str]] = {}
     for image_id in image_ids:
         wanted.setdefault(shard_of[image_id], set()).add(image_id)
-    found = {}
+    files = {}
     for shard, ids in sorted(wanted.items()):
-        found |= {image_id: data for image_id, data in iterate_shard(lake, shard) if image_id in ids}
-    return found
+        files |= {image_id: data for image_id, data in iterate_shard(lake, shard) if image_id in ids}
+    return files
 
 
 def _row(image_id: str, image: StoredImage) -> dict[str, object]:

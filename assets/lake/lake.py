@@ -1,9 +1,7 @@
-"""Files under one root, a folder or `s3://bucket/prefix`: a write is whole or it never happened."""
+"""Files under one root, a folder or `s3://bucket/prefix`, with atomic writes."""
 
 import io
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,22 +12,23 @@ import polars as pl
 from fsspec.spec import AbstractFileSystem
 
 from assets.lake.schemas import conform
+from models.common.files import write_atomically
 
 
 @dataclass(frozen=True)
 class Lake:
-    """One profile's data. Paths are relative to `root`, with forward slashes."""
+    """The files of one profile. Paths are relative to `root`, with forward slashes."""
 
     root: str
 
     @property
     def filesystem(self) -> AbstractFileSystem:
-        """The fsspec file system of the root; fsspec keeps one instance a process."""
+        """The fsspec file system of the root. fsspec keeps one instance per process."""
         return fsspec.core.url_to_fs(self.root)[0]
 
     @property
     def is_local(self) -> bool:
-        """Whether the root is a folder of this machine."""
+        """Whether the root is a folder on this machine."""
         return "://" not in self.root
 
     def uri(self, path: str) -> str:
@@ -43,11 +42,13 @@ class Lake:
             ValueError: the lake is a bucket.
         """
         if not self.is_local:
-            raise ValueError(f"{self.uri(path)} is not on this machine, and a real file is needed here.")
+            raise ValueError(
+                f"{self.uri(path)} is in a bucket, but this step needs a local file. Choose a local home."
+            )
         return Path(self.uri(path)).resolve()
 
     def exists(self, path: str) -> bool:
-        """Returns whether a file is there."""
+        """Returns whether a file exists."""
         return self.filesystem.exists(self.uri(path))
 
     def size(self, path: str) -> int:
@@ -55,41 +56,41 @@ class Lake:
         return int(self.filesystem.size(self.uri(path)) or 0)
 
     def read_bytes(self, path: str) -> bytes:
-        """Returns a whole file."""
+        """Returns the content of a file."""
         return bytes(self.filesystem.cat_file(self.uri(path)))  # pyright: ignore[reportArgumentType]
 
     def write_bytes(self, path: str, data: bytes) -> None:
-        """Writes a whole file: under a temporary name and renamed on a disk, in one PUT in a bucket."""
+        """Writes a file atomically: on a disk by a rename, in a bucket in one PUT."""
         if not self.is_local:
             self.filesystem.pipe_file(self.uri(path), data)
             return
-        write_file_atomically(Path(self.uri(path)), data)
+        write_atomically(Path(self.uri(path)), data)
 
     def delete(self, path: str) -> None:
-        """Deletes a file if it is there."""
+        """Deletes a file if it exists."""
         if self.exists(path):
             self.filesystem.rm(self.uri(path))
 
     def list(self, folder: str, suffix: str = "") -> list[str]:
-        """Returns the files below a folder, sorted, as paths inside the lake."""
+        """Returns the files below a folder as sorted paths inside the lake."""
         top = self.uri(folder)
         if not self.filesystem.exists(top):
             return []
         prefix = str(fsspec.core.url_to_fs(self.root)[1]).rstrip("/") + "/"
-        found = (str(name).removeprefix(prefix) for name in self.filesystem.find(top))
-        return sorted(name for name in found if name.endswith(suffix))
+        paths = (str(name).removeprefix(prefix) for name in self.filesystem.find(top))
+        return sorted(path for path in paths if path.endswith(suffix))
 
     def read_json(self, path: str) -> Any:
         """Returns the value of a JSON file."""
         return json.loads(self.read_bytes(path))
 
     def write_json(self, path: str, value: Any) -> None:
-        """Writes a JSON file, keys sorted, so that equal values are equal bytes."""
+        """Writes a JSON file with sorted keys, so that equal values give equal bytes."""
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         self.write_bytes(path, text.encode())
 
     def read_table(self, path: str, schema: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
-        """Returns a Parquet table, checked against `schema` where one is given.
+        """Returns a Parquet table, after checking it against `schema` if one is given.
 
         Raises:
             SchemaError: the table's columns are not those of `schema`.
@@ -98,14 +99,14 @@ class Lake:
         return frame if schema is None else conform(frame, schema, path)
 
     def read_tables(self, folder: str, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-        """Returns all tables of a folder, in the order of their names, as one."""
+        """Returns all tables of a folder as one, in the order of their paths."""
         frames = [self.read_table(path, schema) for path in self.list(folder, ".parquet")]
         return pl.concat(frames) if frames else pl.DataFrame(schema=dict(schema))
 
     def write_table(
         self, path: str, frame: pl.DataFrame, schema: Mapping[str, pl.DataType] | None = None
     ) -> None:
-        """Writes a Parquet table; equal rows give equal bytes.
+        """Writes a Parquet table. Equal rows give equal bytes.
 
         Raises:
             SchemaError: the table's columns are not those of `schema`.
@@ -114,14 +115,3 @@ class Lake:
         checked = frame if schema is None else conform(frame, schema, path)
         checked.write_parquet(buffer, compression="zstd")
         self.write_bytes(path, buffer.getvalue())
-
-
-def write_file_atomically(path: Path, data: bytes) -> None:
-    """Writes a local file under a temporary name beside it, then renames."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)

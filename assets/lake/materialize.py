@@ -1,4 +1,4 @@
-"""Dagster's view of a step: an asset runs it once, and shows counts, tables and pictures of what it made."""
+"""How an asset materializes a step: runs it once, and attaches its counts, tables and preview."""
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
@@ -8,40 +8,62 @@ import dagster as dg
 from pydantic import BaseModel
 
 from assets.lake.lake import Lake
-from assets.lake.shapes import misshapen_tables
+from assets.lake.shapes import schema_differences
 from assets.lake.steps import (
     Manifest,
     Step,
     StepOutput,
     manifest_path,
     preview_path,
-    read_manifests,
-    require_manifest,
     run_step,
 )
+from models.common.fields import identity_of, limits_of
 
 ingest_batches = dg.DynamicPartitionsDefinition(name="ingest_batch")
-"""A partition is an ingest batch; shards inside a batch are the engine's work, not Dagster's."""
+"""A partition is an ingest batch. The executor distributes the shards of a batch, not Dagster."""
 
 PARTITIONED = ("raw_images", "raw_samples", "measured")
-"""The assets that have one partition an ingest batch; all others read every batch there is."""
+"""The assets with one partition for each ingest batch. All others read every batch."""
 
 MAX_PREVIEW_BYTES = 100_000
-"""Previews are stored in the event log: larger ones slow the UI down."""
+"""Previews are stored in the event log; larger ones slow down the UI."""
 
 SHOWN_FILES = 20
-"""A table or an asset of millions of rows has thousands of files; the manifest names them all."""
+"""Files in the metadata of an asset. Large assets have thousands; the manifest lists all of them."""
 
 SHOWN_DIGITS = 5
-"""Of a number in a table; the files hold them all."""
+"""Significant digits of numbers in metadata tables. The files hold all digits."""
+
+READS = "reads"
+"""Metadata key of a dependency, with the patterns of the files that the asset reads."""
+
+
+def reads(asset: str, *patterns: str) -> dg.AssetDep:
+    """Returns a dependency on some files of an asset. A change of its other files makes no step due.
+
+    Args:
+        asset: name of the asset.
+        patterns: patterns such as `measures/pdq@*`; see `Manifest.paths`.
+    """
+    return dg.AssetDep(asset, metadata={READS: list(patterns)})
 
 
 def materialize(
-    context: dg.AssetExecutionContext, lake: Lake, build: Callable[[], StepOutput]
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    build: Callable[[], StepOutput],
+    before: Callable[[], None] | None = None,
 ) -> dg.MaterializeResult:
-    """Runs the asset's step unless nothing that it depends on has changed since it last finished."""
+    """Runs the step of an asset, unless it has finished and nothing that it depends on has changed.
+
+    Args:
+        context: context of the asset.
+        lake: holds the step's manifest and files.
+        build: writes the step's files.
+        before: see `assets.lake.steps.run_step`.
+    """
     step = step_of(context.assets_def, context.asset_key, context.resources.original_resource_dict)
-    manifest = run_step(lake, step, build)
+    manifest = run_step(lake, step, build, before)
     _log_reuse(context, [manifest])
     return dg.MaterializeResult(
         metadata=metadata(lake, [manifest]), data_version=dg.DataVersion(manifest.content)
@@ -51,7 +73,7 @@ def materialize(
 def materialize_batches(
     context: dg.AssetExecutionContext, lake: Lake, build: Callable[[str], StepOutput]
 ) -> dg.MaterializeResult:
-    """Runs the asset's step for each ingest batch of the run; a batch reads the same batch of its inputs."""
+    """Runs the step of an asset for each ingest batch. A batch reads the same batch of its inputs."""
     resources = context.resources.original_resource_dict
     manifests = []
     for batch in context.partition_keys:
@@ -62,21 +84,11 @@ def materialize_batches(
 
 
 def schema_check(lake: Lake) -> dg.AssetCheckResult:
-    """Returns whether every table there is has the columns and types that its schema names."""
-    misshapen = misshapen_tables(lake)
-    return dg.AssetCheckResult(passed=not misshapen, metadata={"tables": dg.MetadataValue.json(misshapen)})
-
-
-def ingested_shards(lake: Lake, batch: str | None = None) -> list[str]:
-    """Returns the image shards of one ingested batch or of all, and of nothing that was synthesized."""
-    batches = read_manifests(lake, f"raw_images/{batch}" if batch else "raw_images")
-    return [path for batch in batches for path in batch.files if path.startswith("images/")]
-
-
-def made_shards(lake: Lake) -> list[str]:
-    """Returns the image shards of targets that the production engine made."""
-    steps = (require_manifest(lake, name) for name in ("synthesized", "longtail"))
-    return [path for step in steps for path in step.files if path.startswith("images/")]
+    """Returns whether every table in the lake has the columns and types of its schema."""
+    differences = schema_differences(lake)
+    return dg.AssetCheckResult(
+        passed=not differences, metadata={"tables": dg.MetadataValue.json(differences)}
+    )
 
 
 def step_of(
@@ -85,22 +97,26 @@ def step_of(
     resources: Mapping[str, Any],
     batch: str | None = None,
 ) -> Step:
-    """Returns the step that stands behind an asset, or behind one ingest batch of it.
+    """Returns the step of an asset, or of one ingest batch of it.
 
-    Its version and inputs are those that the asset declares; its configuration is every profile section
-    among the resources that the asset asks for. So a section that an asset doesn't ask for can't stale it.
+    Version and inputs are those that the asset declares. The config consists of the identity fields of the
+    profile sections that the asset requires as resources, so no other section can make the step due.
     """
     spec = assets_def.specs_by_key[key]
-    inputs = (dep.asset_key.path[-1] for dep in spec.deps)
-    asked = {name: resources.get(name) for name in sorted(assets_def.required_resource_keys)}
+    required = {name: resources.get(name) for name in sorted(assets_def.required_resource_keys)}
+    sections = {name: section for name, section in required.items() if isinstance(section, BaseModel)}
     return Step(
         name=_of_batch(spec.key.path[-1], batch),
         version=spec.code_version or "0",
-        inputs=tuple(sorted(_of_batch(name, batch) for name in inputs)),
-        config={
-            name: section.model_dump(mode="json")
-            for name, section in asked.items()
-            if isinstance(section, BaseModel)
+        inputs={
+            _of_batch(dep.asset_key.path[-1], batch): tuple(dep.metadata.get(READS, ()))
+            for dep in sorted(spec.deps, key=lambda dep: dep.asset_key)
+        },
+        config={name: identity_of(section) for name, section in sections.items()},
+        limits={
+            limit: value
+            for name, section in sections.items()
+            for limit, value in limits_of(section, (name,)).items()
         },
     )
 
@@ -109,7 +125,7 @@ def metadata(lake: Lake, manifests: Sequence[Manifest]) -> dict[str, Any]:
     """Returns the metadata of one step, or of several partitions: counts, timing, facts, a preview."""
     last = manifests[-1]
     files = [path for manifest in manifests for path in manifest.files]
-    shown: dict[str, Any] = {
+    entries: dict[str, Any] = {
         "dagster/row_count": sum(manifest.rows for manifest in manifests),
         "seconds": round(sum(manifest.seconds for manifest in manifests), 2),
         "reused": all(manifest.reused for manifest in manifests),
@@ -117,16 +133,16 @@ def metadata(lake: Lake, manifests: Sequence[Manifest]) -> dict[str, Any]:
         "first_files": dg.MetadataValue.json([lake.uri(path) for path in files[:SHOWN_FILES]]),
         "manifest": lake.uri(manifest_path(last.name)),
     }
-    shown |= {name: _value(fact) for name, fact in _facts(manifests).items()}
+    entries |= {name: _value(fact) for name, fact in _facts(manifests).items()}
     preview = preview_path(last.name)
     if lake.exists(preview) and lake.size(preview) <= MAX_PREVIEW_BYTES:
-        picture = base64.b64encode(lake.read_bytes(preview)).decode()
-        shown["preview"] = dg.MetadataValue.md(f"![{last.name}](data:image/jpeg;base64,{picture})")
-    return shown
+        image = base64.b64encode(lake.read_bytes(preview)).decode()
+        entries["preview"] = dg.MetadataValue.md(f"![{last.name}](data:image/jpeg;base64,{image})")
+    return entries
 
 
 def _facts(manifests: Sequence[Manifest]) -> Mapping[str, Any]:
-    """Returns the facts of a step; of several batches, their lists joined, and each other fact by batch."""
+    """Returns the facts of a step. For several batches, lists are joined and other facts are by batch."""
     if len(manifests) == 1:
         return manifests[0].facts
     joined: dict[str, Any] = {}
@@ -144,11 +160,11 @@ def _of_batch(asset: str, batch: str | None) -> str:
 def _log_reuse(context: dg.AssetExecutionContext, manifests: Sequence[Manifest]) -> None:
     reused = [manifest.name for manifest in manifests if manifest.reused]
     if reused:
-        context.log.info(f"Nothing that {', '.join(reused)} depends on has changed; kept as it was.")
+        context.log.info(f"Kept {', '.join(reused)}: nothing that it depends on has changed.")
 
 
 def _value(fact: Any) -> Any:
-    """Returns a fact as Dagster shows it best: a table of what is many, JSON of what is nested deeper."""
+    """Returns a fact as Dagster metadata: a table of rows, JSON for deeper values, else the plain value."""
     if fact is None:
         return dg.MetadataValue.null()
     rows = _rows(fact)
@@ -160,7 +176,7 @@ def _value(fact: Any) -> Any:
 
 
 def _rows(fact: Any) -> Sequence[Mapping[str, Any]]:
-    """Returns the rows of a list of rows, of named rows or of named values; none of anything else."""
+    """Returns the rows of a list of rows, of rows by name or of values by name; none for other facts."""
     if isinstance(fact, list) and all(isinstance(row, dict) for row in fact):
         return fact
     if not isinstance(fact, dict):

@@ -1,4 +1,4 @@
-"""Where the tables and models of a home lie, as paths inside the lake that more than one package uses."""
+"""Paths of tables and models inside the lake that more than one package uses."""
 
 DEDUPED = "verdicts/deduped.parquet"
 FILTERED = "verdicts/filtered.parquet"
@@ -9,6 +9,12 @@ POSTFILTERED = "verdicts/postfiltered.parquet"
 CLUSTERS_PATH = "dedup/clusters.parquet"
 COVERAGE_PATH = "longtail/coverage.parquet"
 TRUTH_PATH = "corpora/truth.parquet"
+
+SYNTHESIZED_SAMPLES = "samples/synthesized.parquet"
+SYNTHESIZED_TEXTS = "texts/synthesized.parquet"
+CAPTION_TEXTS = "texts/captioned.parquet"
+REFILL_SAMPLES = "samples/longtail.parquet"
+REFILL_TEXTS = "texts/longtail.parquet"
 
 MIXTURES = "mixtures"
 TEXT_CACHE = "cache/text"

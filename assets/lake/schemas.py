@@ -1,4 +1,4 @@
-"""The schema of every table that crosses a stage, and the check that each reader and writer makes."""
+"""The schemas of all tables that pass between stages, and the check that readers and writers make."""
 
 from collections.abc import Mapping
 
@@ -12,21 +12,21 @@ LANGS = ("en", "zh")
 RECORDS: Mapping[str, pl.DataType] = {
     "record_id": pl.String(),  # hash of (corpus, path)
     "path": pl.String(),  # inside the corpus
-    "image_id": pl.String(),  # null where the file is unreadable
+    "image_id": pl.String(),  # null if the file is unreadable
     "error": pl.String(),  # why it is unreadable, else null
     "bytes": pl.Int64(),
     "corpus": pl.String(),
     "license": pl.String(),
     "url": pl.String(),
-    "group_id": pl.String(),  # what shares pixels shares a group; splits never cut one
+    "group_id": pl.String(),  # images that share pixels share a group; a split never divides it
     "split": pl.Enum(SPLITS),
     "batch": pl.String(),
 }
 
 ORIGIN = pl.Struct(
     {
-        "engine": pl.String(),  # a corpus, or the production engine that made the sample
-        "template": pl.String(),  # or expert; null for a corpus
+        "engine": pl.String(),  # the corpus of the sample, or `template`
+        "template": pl.String(),  # null for a corpus
         "parameters": pl.String(),  # JSON
         "seed": pl.Int64(),
         "parents": pl.List(pl.String()),  # samples that this one was made from
@@ -62,21 +62,21 @@ VERDICTS: Mapping[str, pl.DataType] = {
     "id": pl.String(),
     "stage": pl.String(),
     "kept": pl.Boolean(),
-    "rule": pl.String(),  # the rule that decided, null where kept
+    "rule": pl.String(),  # the rule that dropped it; null if kept
     "value": pl.Float64(),
     "threshold": pl.Float64(),
 }
 
 
 class SchemaError(ValueError):
-    """A table does not have the columns that its name promises."""
+    """A table has other columns or types than its schema."""
 
 
 def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], table: str) -> pl.DataFrame:
     """Returns the frame with its columns in the order and types of `schema`.
 
     Raises:
-        SchemaError: a column is missing, unknown, or holds values that its type cannot take.
+        SchemaError: a column is missing or unknown, or a value does not fit its type.
     """
     missing = [name for name in schema if name not in frame.columns]
     unknown = [name for name in frame.columns if name not in schema]

@@ -1,4 +1,4 @@
-"""Whether the tables of a lake still are what the schemas say, whoever wrote them last."""
+"""Compares the tables of a lake with their schemas."""
 
 import io
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ FOLDERS: Mapping[str, Mapping[str, pl.DataType]] = {
 }
 
 
-def misshapen_tables(lake: Lake) -> dict[str, str]:
-    """Returns how the columns of tables differ from their schema, by path; empty where none does."""
-    found = {}
+def schema_differences(lake: Lake) -> dict[str, str]:
+    """Returns how the columns of tables differ from their schemas, by path of the table."""
+    differences = {}
     for folder, schema in FOLDERS.items():
         for path in lake.list(folder, ".parquet"):
             columns = pl.read_parquet_schema(io.BytesIO(lake.read_bytes(path)))
             wrong = [name for name in {**schema, **columns} if columns.get(name) != schema.get(name)]
             if wrong:
-                found[path] = ", ".join(
+                differences[path] = ", ".join(
                     f"{name}: {columns.get(name)}, not {schema.get(name)}" for name in wrong
                 )
-    return found
+    return differences

@@ -1,13 +1,17 @@
-"""Long-tail supplementation (report 2.4): what the instructions cover, and one round of filling the gap."""
+"""Long-tail supplementation (report 2.4): coverage of the instructions, and one round of refill."""
+
+from dataclasses import replace
 
 import dagster as dg
 
-from assets.engine.pool import Engine
-from assets.lake.kept import kept_images
+from assets.engine.pool import Executor
+from assets.lake.kept import KEPT_IMAGES_PATH, read_kept_images
 from assets.lake.lake import Lake
-from assets.lake.materialize import ingested_shards, materialize
+from assets.lake.materialize import materialize, reads
+from assets.lake.steps import StepOutput, handed_on
 from assets.longtail.config import LongtailConfig
 from assets.longtail.coverage import measure_coverage
+from assets.longtail.pairs import write_pairs
 from assets.longtail.refill import refill
 from assets.synthesized.config import SynthesizedConfig
 from models.backends import BackendsConfig
@@ -28,13 +32,17 @@ def coverage(
     longtail: dg.ResourceParam[LongtailConfig],
     backends: dg.ResourceParam[BackendsConfig],
 ) -> dg.MaterializeResult:
-    """Every distinct instruction in a vector index; samples, wordings and density of each category of edits.
+    """A vector index of all distinct instructions, and the samples, wordings and density of each category.
 
-    Writes the Qdrant collection and `longtail/coverage.parquet`; read by `longtail`.
+    Writes the Qdrant collection and `longtail/coverage.parquet`, and hands on the synthesized pairs. Read by
+    `longtail`.
     """
-    return materialize(
-        context, lake, lambda: measure_coverage(lake, longtail, backends.text_encoder, progress)
-    )
+
+    def build() -> StepOutput:
+        output = measure_coverage(lake, longtail, backends.text_encoder, progress)
+        return replace(output, files=(*output.files, *handed_on(lake, "synthesized")))
+
+    return materialize(context, lake, build)
 
 
 @dg.asset(
@@ -43,31 +51,27 @@ def coverage(
     kinds={"opencv"},
     owners=["team:data"],
     code_version="1",
-    deps=["raw_images", "deduped", "filtered", "copy_descriptor", "synthesized", coverage],
+    deps=[reads("filtered", KEPT_IMAGES_PATH), "copy_descriptor", coverage],
 )
 def longtail_pairs(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
-    engine: dg.ResourceParam[Engine],
+    engine: dg.ResourceParam[Executor],
     progress: dg.ResourceParam[Progress],
     longtail: dg.ResourceParam[LongtailConfig],
     synthesized: dg.ResourceParam[SynthesizedConfig],
 ) -> dg.MaterializeResult:
-    """One refill round for the thinnest category, or for what a benchmark's demand file asks for.
+    """More pairs for the thinnest category, or for the categories in a benchmark's demand file.
 
-    Writes `images/longtail`, `samples/longtail.parquet` and `texts/longtail.parquet`; read by
-    `target_measures`.
+    Writes `images/longtail`, `samples/longtail.parquet` and `texts/longtail.parquet`, and all pairs including
+    those of `synthesized` in `pairs/`. Read by `target_measures`.
     """
-    return materialize(
-        context,
-        lake,
-        lambda: refill(
-            lake,
-            kept_images(lake),
-            ingested_shards(lake),
-            longtail,
-            synthesized,
-            workers=engine.workers,
-            progress=progress,
-        ),
-    )
+
+    def build() -> StepOutput:
+        kept = read_kept_images(lake)
+        output = refill(lake, kept, longtail, synthesized, workers=engine.workers, progress=progress)
+        earlier = handed_on(lake, "coverage", "images/*")
+        shards = [*earlier, *(path for path in output.files if path.startswith("images/"))]
+        return replace(output, files=(*output.files, *earlier, *write_pairs(lake, shards)))
+
+    return materialize(context, lake, build)

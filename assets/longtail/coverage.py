@@ -1,4 +1,4 @@
-"""Coverage: how many samples, wordings and neighbours each category of edits has (report 2.4)."""
+"""Coverage: the number of samples, instructions and neighbours of each category of edits (report 2.4)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,39 +7,42 @@ import numpy as np
 import polars as pl
 
 from assets.lake.lake import Lake
-from assets.lake.paths import COVERAGE_PATH
+from assets.lake.paths import COVERAGE_PATH, SYNTHESIZED_SAMPLES, SYNTHESIZED_TEXTS
 from assets.lake.schemas import SAMPLES, TEXTS
 from assets.lake.steps import StepOutput
-from assets.longtail.config import REFILLED, LongtailConfig
-from assets.longtail.index import CoverageIndex, Instruction, new_index
+from assets.longtail.config import LongtailConfig
+from assets.longtail.index import CoverageIndex, IndexedInstruction, new_index
 from assets.measured.sentences import sentence_vectors
 from models.common.progress import Progress
 
 COVERAGE: Mapping[str, pl.DataType] = {
-    "category": pl.String(),  # REDEdit's, or the report's where that is unknown
+    "category": pl.String(),  # of REDEdit-Bench, or of the report if that is unknown
     "count": pl.Int64(),  # training samples
     "templates": pl.Int64(),  # distinct kinds of edit
     "instructions": pl.Int64(),  # distinct English texts
-    "density": pl.Float64(),  # mean neighbours of an instruction, of any category
+    "density": pl.Float64(),  # mean number of neighbours of an instruction, in any category
 }
 
 
 def measure_coverage(
     lake: Lake, config: LongtailConfig, encoder_path: Path | None, progress: Progress
 ) -> StepOutput:
-    """Builds the instruction index anew and writes `longtail/coverage.parquet`.
+    """Rebuilds the instruction index and writes `longtail/coverage.parquet`.
 
     Args:
-        lake: holds samples and texts.
-        config: where the index is, and what counts as a neighbour.
-        encoder_path: where the text encoder lies, None to look in the usual places.
-        progress: told of each batch of texts.
+        lake: holds the synthesized samples and their texts.
+        config: location of the index, and the similarity of neighbours.
+        encoder_path: folder of the text encoder; None searches the default places.
+        progress: called for each batch of texts.
     """
-    samples, texts = _tables(lake, "samples", SAMPLES), _tables(lake, "texts", TEXTS)
-    edits = training_edits(samples)
+    edits = training_edits(lake.read_table(SYNTHESIZED_SAMPLES, SAMPLES))
+    texts = lake.read_table(SYNTHESIZED_TEXTS, TEXTS)
     instructions = distinct_instructions(edits, texts)
-    vectors = sentence_vectors(lake, [each.text for each in instructions], encoder_path, progress)
-    array = np.stack([vectors[each.text] for each in instructions]) if instructions else np.zeros((0, 1))
+    vectors = sentence_vectors(
+        lake, [instruction.text for instruction in instructions], encoder_path, progress
+    )
+    texts_in_order = [vectors[instruction.text] for instruction in instructions]
+    array = np.stack(texts_in_order) if instructions else np.zeros((0, 1))
     with new_index(lake, config, array.shape[1]) as index:
         index.upsert(instructions, array, progress)
         table = coverage_table(edits, instructions, array, index, config)
@@ -47,15 +50,8 @@ def measure_coverage(
     return StepOutput((COVERAGE_PATH,), table.height, {"coverage": table.to_dicts()})
 
 
-def _tables(lake: Lake, folder: str, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Returns all tables of a folder but the refill's: it answers to this coverage."""
-    paths = [path for path in lake.list(folder, ".parquet") if path != f"{folder}/{REFILLED}.parquet"]
-    tables = [lake.read_table(path, schema) for path in paths]
-    return pl.concat(tables) if tables else pl.DataFrame(schema=dict(schema))
-
-
 def training_edits(samples: pl.DataFrame) -> pl.DataFrame:
-    """Returns the edits of the training split with `place`, the category that coverage counts them under."""
+    """Returns the training edits with `place`, the category under which coverage counts them."""
     edits = samples.filter((pl.col("task") == "i2i") & (pl.col("split") == "train"))
     return edits.with_columns(
         place=pl.coalesce("subcategory", "category", pl.lit("unknown")),
@@ -68,17 +64,17 @@ def counts_by_category(samples: pl.DataFrame) -> dict[str, int]:
     return dict(training_edits(samples).group_by("place").len().sort("place").iter_rows())
 
 
-def distinct_instructions(edits: pl.DataFrame, texts: pl.DataFrame) -> list[Instruction]:
-    """Returns the distinct English texts of edits in order, each with the number of samples that carry it."""
-    said = texts.filter(pl.col("lang") == "en").select("sample_id", "text")
-    rows = edits.select("sample_id", "place", "template").join(said, on="sample_id")
-    found = rows.group_by("text", "place", "template").agg(pl.col("sample_id").n_unique())
-    return [Instruction(text, "en", *where) for text, *where in sorted(found.iter_rows())]
+def distinct_instructions(edits: pl.DataFrame, texts: pl.DataFrame) -> list[IndexedInstruction]:
+    """Returns the distinct English texts of edits, sorted, each with the number of samples that have it."""
+    english = texts.filter(pl.col("lang") == "en").select("sample_id", "text")
+    rows = edits.select("sample_id", "place", "template").join(english, on="sample_id")
+    counts = rows.group_by("text", "place", "template").agg(pl.col("sample_id").n_unique())
+    return [IndexedInstruction(text, "en", *fields) for text, *fields in sorted(counts.iter_rows())]
 
 
 def coverage_table(
     edits: pl.DataFrame,
-    instructions: list[Instruction],
+    instructions: list[IndexedInstruction],
     vectors: np.ndarray,
     index: CoverageIndex,
     config: LongtailConfig,
@@ -88,23 +84,23 @@ def coverage_table(
     Args:
         edits: from `training_edits`.
         instructions: their distinct texts.
-        vectors: (N, D), of `instructions`.
+        vectors: vectors (N, D) of `instructions`.
         index: holds `instructions`.
-        config: what a neighbour is, and how many instructions of a category are asked for theirs.
+        config: the similarity of neighbours, and the number of instructions sampled for each category.
     """
     rows = []
     for (category,), part in edits.group_by("place"):
-        own = [row for row, each in enumerate(instructions) if each.category == category]
-        # Ids are hashes, so the first by id are a fair draw that does not depend on how the texts begin.
-        asked = sorted(own, key=lambda row: instructions[row].point_id)[: config.exemplars]
-        neighbours = index.density(vectors[asked], config.min_similarity)
+        own = [row for row, text in enumerate(instructions) if text.category == category]
+        # Ids are hashes, so the first by id are a random sample that does not depend on the order of texts.
+        sampled = sorted(own, key=lambda row: instructions[row].point_id)[: config.exemplars]
+        neighbours = index.density(vectors[sampled], config.min_similarity)
         rows.append(
             {
                 "category": category,
                 "count": part.height,
                 "templates": part["template"].n_unique(),
                 "instructions": index.count(str(category)),
-                "density": round(float(neighbours.mean()), 3) if asked else 0.0,
+                "density": round(float(neighbours.mean()), 3) if sampled else 0.0,
             }
         )
     return pl.DataFrame(rows, schema=dict(COVERAGE)).sort("count", "category")

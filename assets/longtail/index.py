@@ -1,4 +1,4 @@
-"""The coverage index: distinct instructions with their vectors, behind one small protocol (report 2.4)."""
+"""The coverage index: distinct instructions and their vectors in a vector database (report 2.4)."""
 
 import shutil
 import uuid
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://emberline.invalid/instructions")
-AT_ONCE = 256
-NEIGHBOURS = 1000
-"""Neighbours counted at most: more than these say that a place is dense, not how dense."""
+BATCH_SIZE = 256
+MAX_NEIGHBOURS = 1000
+"""Largest number of neighbours counted; a higher density is not distinguished."""
 
 
-class Instruction(NamedTuple):
-    """A distinct instruction and where it stands. `samples` is how many carry it."""
+class IndexedInstruction(NamedTuple):
+    """A distinct instruction of one category and template; `samples` counts the samples that have it."""
 
     text: str
     lang: str
@@ -32,35 +32,37 @@ class Instruction(NamedTuple):
 
     @property
     def point_id(self) -> str:
-        """A UUID that is a function of text, language and place: a second upsert overwrites."""
+        """A UUID computed from text, language, category and template, so that a second upsert overwrites."""
         return str(uuid.uuid5(NAMESPACE, "\x1f".join((self.lang, self.category, self.template, self.text))))
 
 
 class CoverageIndex(Protocol):
-    """What coverage and gap search need of a vector database."""
+    """The operations of a vector database that coverage needs."""
 
-    def upsert(self, instructions: Sequence[Instruction], vectors: np.ndarray, progress: Progress) -> None:
-        """Adds instructions with their vectors (N, D); one that is there is replaced."""
+    def upsert(
+        self, instructions: Sequence[IndexedInstruction], vectors: np.ndarray, progress: Progress
+    ) -> None:
+        """Adds instructions with their vectors (N, D) and replaces those that exist."""
         ...
 
     def count(self, category: str | None = None) -> int:
-        """Returns the number of distinct instructions, of one category or of all."""
+        """Returns the number of distinct instructions in one category, or in all."""
         ...
 
     def density(self, vectors: np.ndarray, min_similarity: float) -> np.ndarray:
-        """Returns the number of instructions within a cosine of each vector, (N,), 1,000 at most."""
+        """Returns for each vector the number of instructions within a cosine, (N,), at most 1,000."""
         ...
 
 
 class QdrantIndex:
-    """The index in Qdrant: a server, or local mode, which searches exactly and writes 100 points a second."""
+    """The index in Qdrant: a server, or local mode, which is exact and writes 100 points per second."""
 
     def __init__(self, client: "QdrantClient", collection: str) -> None:
         self._client = client
         self._collection = collection
 
     def create(self, dimensions: int) -> None:
-        """Makes an empty collection, in place of one that is there."""
+        """Creates an empty collection and deletes an existing one."""
         from qdrant_client import models
 
         if self._client.collection_exists(self._collection):
@@ -68,42 +70,48 @@ class QdrantIndex:
         vectors = models.VectorParams(size=dimensions, distance=models.Distance.COSINE)
         self._client.create_collection(self._collection, vectors_config=vectors)
 
-    def upsert(self, instructions: Sequence[Instruction], vectors: np.ndarray, progress: Progress) -> None:
-        """Adds instructions with their vectors (N, D); one that is there is replaced."""
+    def upsert(
+        self, instructions: Sequence[IndexedInstruction], vectors: np.ndarray, progress: Progress
+    ) -> None:
+        """Adds instructions with their vectors (N, D) and replaces those that exist."""
         from qdrant_client import models
 
-        starts = range(0, len(instructions), AT_ONCE)
+        starts = range(0, len(instructions), BATCH_SIZE)
         for start in tracked(starts, len(starts), "indexing instructions", progress):
             points = [
-                models.PointStruct(id=each.point_id, vector=vector.tolist(), payload=each._asdict())
-                for each, vector in zip(
-                    instructions[start : start + AT_ONCE], vectors[start : start + AT_ONCE], strict=True
+                models.PointStruct(
+                    id=instruction.point_id, vector=vector.tolist(), payload=instruction._asdict()
+                )
+                for instruction, vector in zip(
+                    instructions[start : start + BATCH_SIZE], vectors[start : start + BATCH_SIZE], strict=True
                 )
             ]
             self._client.upsert(self._collection, points, wait=True)
 
     def count(self, category: str | None = None) -> int:
-        """Returns the number of distinct instructions, of one category or of all."""
-        return self._client.count(self._collection, count_filter=_only(category), exact=True).count
+        """Returns the number of distinct instructions in one category, or in all."""
+        return self._client.count(self._collection, count_filter=_category_filter(category), exact=True).count
 
     def density(self, vectors: np.ndarray, min_similarity: float) -> np.ndarray:
-        """Returns the number of instructions within a cosine of each vector, (N,), 1,000 at most."""
+        """Returns for each vector the number of instructions within a cosine, (N,), at most 1,000."""
         from qdrant_client import models
 
         counts = []
-        for start in range(0, len(vectors), AT_ONCE):
+        for start in range(0, len(vectors), BATCH_SIZE):
             requests = [
-                models.QueryRequest(query=vector.tolist(), limit=NEIGHBOURS, score_threshold=min_similarity)
-                for vector in vectors[start : start + AT_ONCE]
+                models.QueryRequest(
+                    query=vector.tolist(), limit=MAX_NEIGHBOURS, score_threshold=min_similarity
+                )
+                for vector in vectors[start : start + BATCH_SIZE]
             ]
-            answers = self._client.query_batch_points(self._collection, requests)
-            counts += [len(answer.points) for answer in answers]
+            responses = self._client.query_batch_points(self._collection, requests)
+            counts += [len(response.points) for response in responses]
         return np.array(counts, np.int64)
 
 
 @contextmanager
 def new_index(lake: Lake, config: LongtailConfig, dimensions: int) -> Iterator[QdrantIndex]:
-    """Yields an empty index, whatever a run that was killed left of an earlier one."""
+    """Yields an empty index and deletes whatever an earlier run left."""
     if config.qdrant_url is None:
         shutil.rmtree(lake.local_path(INDEX_FOLDER), ignore_errors=True)
     with open_index(lake, config) as index:
@@ -113,7 +121,7 @@ def new_index(lake: Lake, config: LongtailConfig, dimensions: int) -> Iterator[Q
 
 @contextmanager
 def open_index(lake: Lake, config: LongtailConfig) -> Iterator[QdrantIndex]:
-    """Yields the index as it is; only one process may have a local one open.
+    """Yields the existing index; a local index can be open in one process only.
 
     Raises:
         RuntimeError: another process has the local index open.
@@ -130,7 +138,7 @@ def open_index(lake: Lake, config: LongtailConfig) -> Iterator[QdrantIndex]:
         client.close()
 
 
-def _only(category: str | None):  # noqa: ANN202 a Qdrant filter, whose type would load the client
+def _category_filter(category: str | None):  # noqa: ANN202 a Qdrant filter, whose type would load the client
     if category is None:
         return None
     from qdrant_client import models

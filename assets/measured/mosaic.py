@@ -1,4 +1,4 @@
-"""Mosaics: blocks of a picture pixelated to hide what they show (report 2.2.3)."""
+"""The measure of mosaics: areas pixelated to hide their content (report 2.2.3)."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,44 +6,44 @@ import cv2
 import numpy as np
 import polars as pl
 
-from assets.engine.measure import Measure, each
+from assets.engine.measure import ImageMeasure, one_by_one
 
 SCALES: Mapping[int, range] = {1: range(5, 25), 2: range(13, 25)}
-"""Sides of the cells that are looked for, in pixels of the image at full and at half size."""
+"""Cell sides that are tested, in pixels of the image at full and at half size."""
 
 WINDOW = 4
-"""Cells of the side of a window; smaller ones are regular by chance, larger ones miss small mosaics."""
+"""Side of a window in cells; smaller windows are regular by chance, larger ones miss small mosaics."""
 
 MAX_STEP = 40.0
-"""Levels: a stronger edge counts as this one, so that a single contour doesn't make a grid."""
+"""Levels at which steps are clipped, so that a single strong contour does not count as a grid."""
 
-GROUND = 1.0
-"""Levels added to the steps off the grid. JPEG leaves about as many inside a cell, so a step of a level is no
+OFF_GRID_OFFSET = 1.0
+"""Levels added to the steps off the grid. JPEG leaves steps of about this size inside a cell, so they are not
 evidence."""
 
 JPEG_BLOCK = 8
-JPEG_GROUND = 4.0
-"""Levels added where a grid has the sides and the place of JPEG's own blocks: at quality 30 their means are
-3.4 levels apart and nothing is left inside."""
+JPEG_OFF_GRID_OFFSET = 4.0
+"""Levels added instead for a grid that coincides with JPEG blocks, whose means differ by 3.4 levels at
+quality 30 with no steps inside."""
 
 
 def measure_mosaic(image: np.ndarray) -> Mapping[str, float | int | None]:
-    """Returns how regular the most regular grid of an (H, W, 3) uint8 image is.
+    """Returns the regularity of the most regular grid in an (H, W, 3) uint8 image.
 
-    In a mosaic all steps of luma between neighbouring pixels lie on the lines of a grid; compression leaves
-    small ones between them. So the steps are folded at each period, in windows of 4 by 4 cells.
+    In a mosaic the luma changes only on the lines of a grid, apart from small steps due to compression. The
+    steps are therefore folded at each candidate period, in windows of 4x4 cells.
 
-    - `grid`: steps on the lines over steps off them, geometric mean of both directions, in the best window.
-      Of 318 photographs 99 % have up to 2.2; mosaics at JPEG quality 85 have 2.7 and more, also after
-      scaling.
-    - `cell`: pixels of that grid's cells; null where the image is smaller than a window.
+    - `grid`: ratio of steps on the grid lines to steps off them, geometric mean of both directions, in the
+      best window. 99 % of 318 photographs have at most 2.2; mosaics at JPEG quality 85 have at least 2.7,
+      also after scaling.
+    - `cell`: cell side of that grid in pixels; null if the image is smaller than a window.
     """
     grid, cell = max(_grids(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)), default=(0.0, None))
     return {"grid": grid, "cell": cell}
 
 
 def _grids(luma: np.ndarray) -> Iterator[tuple[float, int]]:
-    """Yields how regular the best window of each grid is, and the side of its cells in pixels."""
+    """Yields the regularity of the best window of each grid, and its cell side in pixels."""
     for scale, sides in SCALES.items():
         size = luma.shape[1] // scale, luma.shape[0] // scale
         if min(size) < WINDOW * sides[0]:
@@ -57,39 +57,39 @@ def _grids(luma: np.ndarray) -> Iterator[tuple[float, int]]:
 
 
 def _summed_steps(luma: np.ndarray) -> np.ndarray:
-    """Returns the sums of all steps from left to right above each place, levels, (H + 1, W) float32."""
+    """Returns column sums of the horizontal steps above each pixel, in levels, (H + 1, W) float32."""
     height, width = luma.shape
     steps = np.zeros((height + 1, width), np.float32)
     steps[1:, 1:] = np.minimum(cv2.absdiff(luma[:, 1:], luma[:, :-1]), MAX_STEP)
-    return np.cumsum(steps, axis=0)  # exact: whole numbers far below 2 ** 24
+    return np.cumsum(steps, axis=0)  # exact in float32: integers far below 2 ** 24
 
 
 def _regularity(summed: np.ndarray, side: int) -> np.ndarray:
-    """Returns, for each window of cells, the steps on its best grid lines over those off them."""
+    """Returns for each window the ratio of steps on its best grid lines to steps off them."""
     rows, columns = (summed.shape[0] - 1) // side, summed.shape[1] // side
     at_borders = summed[: rows * side + 1 : side, : columns * side]
     by_cell = (np.diff(at_borders, axis=0) / side).reshape(rows, columns, side)
-    # mean step along a cell's height at each of its columns, (side, rows, columns): reductions run fastest so
+    # Mean step of each column of each cell, (side, rows, columns): reductions are fastest in this layout.
     cells = np.ascontiguousarray(by_cell.transpose(2, 0, 1))
     mean = _windows(cells)
-    # The mean of cube roots is low unless nearly every cell has a step there; a lone contour has a few.
+    # The mean of cube roots is low unless nearly all cells have a step, whereas a contour gives a few.
     on_grid = _windows(np.cbrt(cells)) ** 3
-    off_grid = (mean.sum(axis=0) - mean) / (side - 1) + GROUND
+    off_grid = (mean.sum(axis=0) - mean) / (side - 1) + OFF_GRID_OFFSET
     if side % JPEG_BLOCK == 0:
-        off_grid[::JPEG_BLOCK] += JPEG_GROUND - GROUND
+        off_grid[::JPEG_BLOCK] += JPEG_OFF_GRID_OFFSET - OFF_GRID_OFFSET
     return (on_grid / off_grid).max(axis=0)
 
 
 def _windows(values: np.ndarray) -> np.ndarray:
-    """Returns the means of 4 by 4 neighbouring cells, (side, rows - 3, columns - 3)."""
+    """Returns the means over windows of 4x4 cells, (side, rows - 3, columns - 3)."""
     high = values[:, :-3] + values[:, 1:-2] + values[:, 2:-1] + values[:, 3:]
     return (high[..., :-3] + high[..., 1:-2] + high[..., 2:-1] + high[..., 3:]) / WINDOW**2
 
 
-MOSAIC = Measure(
+MOSAIC = ImageMeasure(
     name="mosaic",
     version="2",
     long_side=1024,
     columns={"grid": pl.Float64(), "cell": pl.Int64()},
-    run=each(measure_mosaic),
+    run=one_by_one(measure_mosaic),
 )

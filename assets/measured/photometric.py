@@ -1,4 +1,4 @@
-"""Photometric and statistical descriptors of an image (report 2.2.2)."""
+"""The measure of photometric and statistical descriptors (report 2.2.2)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,16 +6,17 @@ import cv2
 import numpy as np
 import polars as pl
 
-from assets.engine.measure import Measure, each
+from assets.engine.measure import ImageMeasure, one_by_one
 
 CLIPPED = 250
-"""Levels from which a sample counts as burnt out: JPEG moves a clipped 255 by up to five levels."""
+"""Level from which a sample counts as clipped to white; JPEG changes a value of 255 by up to five levels."""
 
 MIN_EDGE = 2.0
-"""Levels per pixel of the weakest edge that can tell how sharp a picture is."""
+"""Smallest gradient, in levels per pixel, of an edge used to measure sharpness."""
 
 MIN_EDGE_SHARE = 0.3
-"""Of the strongest edges' gradient: weaker ones are grain and compression, which stay sharp in a blur."""
+"""Smallest gradient of an edge relative to the strongest; weaker ones are grain or compression artefacts,
+which are sharp even in a blurred image."""
 
 MIN_EDGE_PIXELS = 30
 DIRECTIONS = 4
@@ -23,21 +24,21 @@ MIN_DIRECTION_SHARE = 0.04
 
 NOISE_BLOCK = 8
 CURVATURE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-"""Immerkaer's mask: blind to planes and straight edges, gain 6 for white noise (CVIU 64, 1996)."""
+"""The mask of Immerkaer (CVIU 64, 1996): zero for planes and straight edges, gain 6 for white noise."""
 
 
 def measure_photometric(image: np.ndarray) -> Mapping[str, float | None]:
-    """Returns the descriptors of an (H, W, 3) uint8 image.
+    """Returns photometric descriptors of an (H, W, 3) uint8 image.
 
     - `brightness`: mean luma, 0 to 1.
     - `saturation`: mean HSV saturation, 0 to 1.
-    - `entropy`: bits a sample, mean over the channels' histograms, 0 to 8.
+    - `entropy`: bits per sample, mean over the histograms of the channels, 0 to 8.
     - `texture`: mean gradient of the luma, levels per pixel.
     - `sharpness`: inverse blur of the sharpest edges, 1/pixels; null without edges.
-    - `exposure`: -1 black, 0 full range and nothing clipped, 1 all burnt out.
-    - `tonal_range`: levels between the darkest and brightest regions; about 0 for a wall.
-    - `noise`: standard deviation of white noise, levels. 460 photographs and designs have none; Gaussian
-      noise of 30 levels in each channel gives 9 to 17. Null below 16 pixels.
+    - `exposure`: -1 for black, 0 for full range without clipping, 1 if all is clipped to white.
+    - `tonal_range`: levels between the darkest and brightest regions; about 0 for a uniform image.
+    - `noise`: standard deviation of white noise in levels; null below 16 pixels. It is 0 for 460 photographs
+      and designs; Gaussian noise of 30 levels in each channel gives 9 to 17.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     luma = grey.astype(np.float32)
@@ -56,12 +57,12 @@ def measure_photometric(image: np.ndarray) -> Mapping[str, float | None]:
 
 
 def sharpness(luma: np.ndarray) -> float | None:
-    """Returns one over the standard deviation, in pixels, of the blur of the sharpest edges.
+    """Returns the inverse standard deviation, in 1/pixels, of the blur of the sharpest edges.
 
-    An edge blurred by s loses gradient by sqrt(1 + 1/s^2) when it is blurred again by 1 pixel (Zhuo and Sim,
-    Pattern Recognition 44, 2011). Strong edges weigh more, and the sharpest tenth decides, so that a sharp
-    subject before a soft background counts as sharp and low contrast doesn't count as blur. The least sharp
-    of four directions decides, since a moving camera keeps the edges along its way.
+    The gradient of an edge blurred by s drops by a factor of sqrt(1 + 1/s^2) when it is blurred again by 1
+    pixel (Zhuo and Sim, Pattern Recognition 44, 2011). The result is the weighted 90th percentile over edges,
+    so that a sharp subject in front of a soft background counts as sharp and low contrast does not count as
+    blur. The least sharp of four directions is used, because motion blur keeps edges along the motion.
 
     Args:
         luma: (H, W) float32 levels.
@@ -83,13 +84,13 @@ def sharpness(luma: np.ndarray) -> float | None:
     direction = np.floor(turn * DIRECTIONS + 0.5).astype(np.int64) % DIRECTIONS
     least = max(MIN_EDGE_PIXELS, MIN_DIRECTION_SHARE * loss.size)
     bins = [direction == number for number in range(DIRECTIONS)]
-    losses = [_upper_tenth(loss[found], weight[found]) for found in bins if found.sum() >= least]
+    losses = [_upper_tenth(loss[mask], weight[mask]) for mask in bins if mask.sum() >= least]
     sharpest = min(losses) if losses else _upper_tenth(loss, weight)
     return float(np.sqrt(max(sharpest**2 - 1, 0.0)))
 
 
 def _gradient(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the gradient across and down, levels per pixel."""
+    """Returns the horizontal and vertical gradient in levels per pixel."""
     across = cv2.Sobel(luma, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
     return across, cv2.Sobel(luma, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
 
@@ -110,7 +111,7 @@ def _entropy(histogram: np.ndarray) -> float:
 
 
 def _exposure(channels: Sequence[np.ndarray], histograms: Sequence[np.ndarray]) -> float:
-    """Returns the share of burnt-out samples less what the brightest hundredth of pixels lacks to white."""
+    """Returns the share of clipped samples minus the distance of the brightest hundredth from white."""
     burnt = float(np.mean([histogram[CLIPPED:].sum() / histogram.sum() for histogram in histograms]))
     brightest = _histogram(cv2.max(channels[0], cv2.max(channels[1], channels[2])))
     highlight = int(np.searchsorted(np.cumsum(brightest), 0.99 * brightest.sum()))
@@ -118,17 +119,17 @@ def _exposure(channels: Sequence[np.ndarray], histograms: Sequence[np.ndarray]) 
 
 
 def _tonal_range(image: np.ndarray) -> float:
-    """Returns the range of the channel that varies most, without the outer twentieths, in 32x32 regions."""
+    """Returns the 5 to 95 % range over 32x32 regions of the channel that varies most."""
     regions = cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA).reshape(-1, 3)
     low, high = np.percentile(regions, (5, 95), axis=0)
     return float((high - low).max())
 
 
 def _noise(luma: np.ndarray) -> float | None:
-    """Returns the standard deviation of white noise in the quarter of blocks that is least like texture.
+    """Returns the standard deviation of white noise, from the quarter of blocks with the least texture.
 
-    Halving an image takes three quarters of the noise's power, while texture looks alike at every scale and
-    keeps its power or, as lenses are soft, gains. So what a block has at half size is taken off.
+    Halving an image removes three quarters of the power of white noise. Texture is similar at every scale and
+    keeps its power or, because lenses are soft, gains some. The power at half size is therefore subtracted.
     """
     if min(luma.shape) < 2 * NOISE_BLOCK:
         return None
@@ -142,7 +143,7 @@ def _noise(luma: np.ndarray) -> float | None:
 
 
 def _curvature(luma: np.ndarray) -> np.ndarray:
-    """Returns the squared curvature at each pixel; for white noise its mean is the noise's variance."""
+    """Returns the squared curvature at each pixel; for white noise its mean is the variance."""
     return np.square(cv2.filter2D(luma, cv2.CV_32F, CURVATURE) / 6)
 
 
@@ -157,10 +158,10 @@ COLUMNS = (
     "noise",
 )
 
-PHOTOMETRIC = Measure(
+PHOTOMETRIC = ImageMeasure(
     name="photometric",
     version="2",
     long_side=512,
     columns=dict.fromkeys(COLUMNS, pl.Float64()),
-    run=each(measure_photometric),
+    run=one_by_one(measure_photometric),
 )

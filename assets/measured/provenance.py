@@ -1,4 +1,4 @@
-"""Generated images by what their files say of themselves (report 2.2.5); reads metadata, not pixels."""
+"""The measure of provenance: whether the metadata of a file marks it as generated (report 2.2.5)."""
 
 import io
 import json
@@ -9,18 +9,18 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from assets.engine.measure import Measure, each
+from assets.engine.measure import ImageMeasure, one_by_one
 from models.common.pixels import FORMATS
 
 GENERATED_TYPES = ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia")
 CAPTURED_TYPES = ("digitalCapture", "negativeFilm", "positiveFilm", "print", "computationalCapture")
-"""IPTC digital source types; other types, such as humanEdits, say nothing of how the picture began."""
+"""IPTC digital source types; other types, such as humanEdits, do not tell how the image was created."""
 
 SOURCE_TYPE = re.compile(
     r"digitalsourcetype[/#]?(?:\w{0,40}:)?[\"'>=\s]{0,20}(?:https?://[^\"'<\s]{0,200}/)?(\w{1,60})",
     re.IGNORECASE,
 )
-"""Every part has a most that it takes, so that a hostile packet is read in linear time."""
+"""All repetitions are bounded, so that a malicious packet is searched in linear time."""
 
 PROMPT_FIELDS = {
     "parameters": re.compile(r"\bsteps: ?\d+", re.IGNORECASE),
@@ -32,7 +32,8 @@ PROMPT_FIELDS = {
     "dream": re.compile(r"\S"),
     "usercomment": re.compile(r"\bsteps: ?\d+.{0,200}\bsampler:", re.IGNORECASE | re.DOTALL),
 }
-"""Text fields in which Stable Diffusion's front ends keep prompt and settings, and what these look like."""
+"""Text fields in which front ends of Stable Diffusion store prompt and settings, and patterns of their
+values."""
 
 GENERATORS = re.compile(
     r"\b(?:stable.?diffusion|midjourney|dall[·-]e|dalle ?[23]|novelai|comfyui|invokeai|automatic1111|fooocus|"
@@ -46,21 +47,21 @@ EXIF_FOLDER, USER_COMMENT = 0x8769, 0x9286
 MAX_EVIDENCE = 200
 XMP_START, XMP_END = b"<x:xmpmeta", b"</x:xmpmeta>"
 MAX_XMP = 1 << 20
-"""Bytes of a packet that are read."""
+"""Largest number of bytes read from a packet."""
 
 OFFLINE = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
-"""A file may name an address for its credentials; whoever measures it calls nobody."""
+"""A file can name a URL for its credentials; measuring must not make network requests."""
 
 
 def measure_provenance(data: bytes) -> Mapping[str, Any]:
-    """Returns whether the bytes of an image file say that it was generated.
+    """Returns whether the metadata of an image file states that it was generated.
 
-    - `generated`: true or false by what the file says; null where it says nothing.
-    - `evidence`: where it says so, and what.
+    - `generated`: true or false by the first statement; null if there is none.
+    - `evidence`: the source and text of the statement.
 
-    Statements count in this order: content credentials (C2PA), the IPTC digital source type in XMP, text
-    fields of generators' front ends, and the software that EXIF names. A file without any may be generated
-    all the same, since most ways of passing pictures on strip them.
+    Statements are searched in this order: content credentials (C2PA), the IPTC digital source type in XMP,
+    text fields of generator front ends, and the software named in EXIF. A file without a statement may be
+    generated nevertheless, because most platforms strip metadata.
     """
     for statement in _statements(data):
         generated, evidence = statement
@@ -77,14 +78,14 @@ def _statements(data: bytes) -> Iterator[tuple[bool, str]]:
             fields = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
             exif = image.getexif()
             tags = {name: str(exif.get(tag, "")) for name, tag in SOFTWARE_TAGS.items()}
-            fields["UserComment"] = _comment(exif.get_ifd(EXIF_FOLDER).get(USER_COMMENT))
-    except Exception:  # noqa: BLE001 a broken header says nothing; the pixels' measures give the reason
+            fields["UserComment"] = _exif_comment(exif.get_ifd(EXIF_FOLDER).get(USER_COMMENT))
+    except Exception:  # noqa: BLE001 a broken header is no statement; other measures report the reason
         return
     yield from _prompts(fields)
     for name, text in [*fields.items(), *tags.items()]:
-        found = GENERATORS.search(text)
-        if found:
-            yield True, f"{name}: {found.group()}"
+        match = GENERATORS.search(text)
+        if match:
+            yield True, f"{name}: {match.group()}"
 
 
 def _xmp_packets(data: bytes) -> Iterator[bytes]:
@@ -97,7 +98,7 @@ def _xmp_packets(data: bytes) -> Iterator[bytes]:
 
 
 def _content_credentials(data: bytes) -> Iterator[tuple[bool, str]]:
-    """Yields what the manifests of an embedded C2PA store say, the newest first; no trust is judged."""
+    """Yields the statements of an embedded C2PA store, newest manifest first; signatures are not verified."""
     if b"c2pa" not in data:
         return
     import c2pa
@@ -121,32 +122,32 @@ def _content_credentials(data: bytes) -> Iterator[tuple[bool, str]]:
 def _source_type(where: str, text: str) -> Iterator[tuple[bool, str]]:
     types = SOURCE_TYPE.findall(text)
     for kinds, generated in ((GENERATED_TYPES, True), (CAPTURED_TYPES, False)):
-        found = [kind for kind in types if kind.lower() in [known.lower() for known in kinds]]
-        if found:
-            yield generated, f"{where} digitalSourceType: {found[0]}"
+        matches = [kind for kind in types if kind.lower() in [known.lower() for known in kinds]]
+        if matches:
+            yield generated, f"{where} digitalSourceType: {matches[0]}"
 
 
 def _prompts(fields: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
     for name, text in fields.items():
-        looks = PROMPT_FIELDS.get(name.lower())
-        if looks is not None and looks.search(text):
+        pattern = PROMPT_FIELDS.get(name.lower())
+        if pattern is not None and pattern.search(text):
             yield True, f"text field {name}: {text.strip()}"
 
 
-def _comment(value: object) -> str:
-    """Returns the text of an EXIF comment, whose first eight bytes name its encoding."""
+def _exif_comment(value: object) -> str:
+    """Returns the text of an EXIF comment, whose first eight bytes give its encoding."""
     if not isinstance(value, bytes):
         return ""
     if value.startswith(b"UNICODE"):
-        # the standard leaves the order of bytes open; a prompt in Latin letters has a zero in each sign
+        # The standard leaves the byte order open; Latin characters have a zero byte, which gives it away.
         return value[8:].decode("utf-16-be" if value[8:9] == b"\0" else "utf-16-le", "replace")
     return value[8:].decode("utf-8", "replace")
 
 
-PROVENANCE = Measure(
+PROVENANCE = ImageMeasure(
     name="provenance",
     version="2",
     long_side=None,
     columns={"generated": pl.Boolean(), "evidence": pl.String()},
-    run=each(measure_provenance),
+    run=one_by_one(measure_provenance),
 )

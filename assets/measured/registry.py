@@ -1,6 +1,11 @@
-"""All measures of single images that need no training, in the order of their cost."""
+"""The measures of single images: those that need no training, and the one of the trained descriptor."""
 
-from assets.engine.measure import Measure
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from assets.engine.measure import ImageMeasure
 from assets.measured.codes import CODES
 from assets.measured.collage import COLLAGE
 from assets.measured.mosaic import MOSAIC
@@ -12,7 +17,7 @@ from assets.measured.privacy_mask import PRIVACY_MASK
 from assets.measured.provenance import PROVENANCE
 from assets.measured.thumbnail import THUMBNAIL
 
-IMAGE_MEASURES: tuple[Measure, ...] = (
+IMAGE_MEASURES: tuple[ImageMeasure, ...] = (
     PROVENANCE,
     PDQ,
     THUMBNAIL,
@@ -24,4 +29,18 @@ IMAGE_MEASURES: tuple[Measure, ...] = (
     MOSAIC,
     OVERLAY_TEXT,
 )
-"""A new measure is one function and one entry here."""
+"""The measures that need no training, cheapest first. A new measure is one function and one entry here."""
+
+
+def descriptor_measure(folder: Path) -> ImageMeasure:
+    """Returns the measure `descriptor` of a trained copy descriptor; new weights are a new version."""
+    from models.descriptors.copy_descriptor import describe_images, weights_digest
+
+    digest = weights_digest(folder)
+    return ImageMeasure(
+        name="descriptor",
+        version=digest,
+        long_side=THUMBNAIL.long_side,
+        columns={"vector": pl.List(pl.Float32())},
+        run=partial(describe_images, folder, digest),
+    )

@@ -1,4 +1,4 @@
-"""Sentence vectors of distinct texts, embedded once for each table that brings new ones."""
+"""Sentence vectors of distinct texts, stored for each set of texts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from models.common.progress import Progress, tracked
 
 FOLDER = "cache/sentences"
 SENTENCES = {"text": pl.String(), "vector": pl.List(pl.Float32())}
-AT_ONCE = 256
+BATCH_SIZE = 256
 
 
 def sentence_vectors(
@@ -20,14 +20,14 @@ def sentence_vectors(
 ) -> dict[str, np.ndarray]:
     """Returns the unit sentence vector, (384,) float32, of each distinct text.
 
-    The vectors of one set of texts are computed together and kept: the last bits of a vector depend on the
-    texts beside it in its batch, so a set that grows is embedded anew instead of being added to.
+    The vectors of a set of texts are computed together and stored. The last bits of a vector depend on the
+    other texts in its batch, so a changed set is embedded again completely.
 
     Args:
-        lake: keeps them under `cache/sentences`.
+        lake: stores them under `cache/sentences`.
         texts: English, in any order.
-        encoder_path: where the text encoder lies, None to look in the usual places.
-        progress: told of each batch.
+        encoder_path: folder of the text encoder; None searches the default places.
+        progress: called for each batch.
     """
     distinct = sorted(set(texts))
     if not distinct:
@@ -37,9 +37,9 @@ def sentence_vectors(
     path = f"{FOLDER}/{digest([TextEncoder.identity, distinct])}.parquet"
     if not lake.exists(path):
         encoder = load_text_encoder(encoder_path)
-        starts = range(0, len(distinct), AT_ONCE)
+        starts = range(0, len(distinct), BATCH_SIZE)
         parts = [
-            encoder.embed(distinct[start : start + AT_ONCE]).numpy()
+            encoder.embed(distinct[start : start + BATCH_SIZE]).numpy()
             for start in tracked(starts, len(starts), "embedding instructions", progress)
         ]
         table = pl.DataFrame({"text": distinct, "vector": np.concatenate(parts).tolist()}, schema=SENTENCES)

@@ -1,18 +1,22 @@
-"""Pairs judged: levels 2 and 3 of deduplication, the filters' rules, the evaluator (report 2.6)."""
+"""Post-filtering of pairs: rules on targets, levels 2 and 3 of deduplication, the evaluator (report 2.6)."""
+
+from dataclasses import replace
 
 import dagster as dg
 
 from assets.dedup.config import PairsConfig
 from assets.dedup.deduplicate import deduplicate_edits
 from assets.engine.measure import measure_shards, measures_version
-from assets.engine.pool import Engine
+from assets.engine.pool import Executor
 from assets.filtered.config import FilteredConfig
 from assets.filtered.filter_images import filter_targets
 from assets.lake.images import read_image_table
 from assets.lake.lake import Lake
-from assets.lake.materialize import made_shards, materialize, schema_check
-from assets.lake.steps import StepOutput, require_manifest
+from assets.lake.materialize import materialize, reads, schema_check
+from assets.lake.paths import CLUSTERS_PATH, COPY_DESCRIPTOR, DEDUPED_PAIRS, EVALUATOR, FILTERED_PAIRS
+from assets.lake.steps import StepOutput, handed_on, require_manifest
 from assets.measured.registry import IMAGE_MEASURES
+from assets.measured.thumbnail import THUMBNAIL
 from assets.postfiltered.config import PostfilteredConfig
 from assets.postfiltered.decide import postfilter
 from assets.postfiltered.evaluator import train_pair_evaluator
@@ -20,32 +24,32 @@ from models.backends import BackendsConfig
 from models.common.progress import Progress
 from trainers.small.config import EvaluatorTrainingConfig
 
-MADE = ["synthesized", "longtail"]
-
 
 @dg.asset(
     group_name="postfiltered",
     kinds={"opencv"},
     owners=["team:data"],
     code_version=measures_version(IMAGE_MEASURES),
-    deps=MADE,
+    deps=["longtail"],
 )
 def target_measures(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
-    engine: dg.ResourceParam[Engine],
+    engine: dg.ResourceParam[Executor],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult:
-    """The same measures for targets that were made as for images that came: no private way into training.
+    """The columns of all image measures for synthesized targets, so that nothing bypasses the filters.
 
-    Writes `measures/`; read by `filtered_pairs`, `deduped_pairs`, `evaluator` and `postfiltered`.
+    Writes `measures/`, and hands on all pairs and their image shards. Read by `filtered_pairs`,
+    `deduped_pairs` and `evaluator`.
     """
 
     def build() -> StepOutput:
-        shards = made_shards(lake)
+        pairs = handed_on(lake, "longtail", "pairs/*", "images/*")
+        shards = [path for path in pairs if path.startswith("images/")]
         tables = measure_shards(lake, shards, IMAGE_MEASURES, workers=engine.workers, progress=progress)
         facts = {"measures": {measure.name: measure.version for measure in IMAGE_MEASURES}}
-        return StepOutput(tuple(tables), read_image_table(lake, shards).height, facts)
+        return StepOutput((*tables, *pairs), read_image_table(lake, shards).height, facts)
 
     return materialize(context, lake, build)
 
@@ -55,20 +59,24 @@ def target_measures(
     kinds={"polars"},
     owners=["team:data"],
     code_version="2",
-    deps=["filtered", *MADE, target_measures],
+    deps=[target_measures, reads("filtered", "filtered/pristine.json")],
 )
 def filtered_pairs(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
     filtered: dg.ResourceParam[FilteredConfig],
 ) -> dg.MaterializeResult:
-    """The filters' rules on targets, except what an edit of their category does on purpose.
+    """One verdict for each synthesized target, by the rules of `filtered`.
 
-    Writes `verdicts/filtered_pairs.parquet`; read by `train_cache`.
+    A rule doesn't apply to categories whose edits do on purpose what it forbids. Writes
+    `verdicts/filtered_pairs.parquet`. Read by `postfiltered`.
     """
-    return materialize(
-        context, lake, lambda: filter_targets(lake, made_shards(lake), IMAGE_MEASURES, filtered)
-    )
+
+    def build() -> StepOutput:
+        shards = handed_on(lake, "target_measures", "images/*")
+        return filter_targets(lake, shards, IMAGE_MEASURES, filtered)
+
+    return materialize(context, lake, build)
 
 
 @dg.asset(
@@ -76,19 +84,22 @@ def filtered_pairs(
     kinds={"polars"},
     owners=["team:data"],
     code_version="1",
-    deps=["copy_descriptor", "deduped", *MADE, target_measures],
+    deps=[
+        reads("target_measures", "pairs/*", "images/*", THUMBNAIL.tables),
+        reads("deduped", CLUSTERS_PATH, f"{COPY_DESCRIPTOR}/*"),
+    ],
 )
 def deduped_pairs(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
-    engine: dg.ResourceParam[Engine],
+    engine: dg.ResourceParam[Executor],
     progress: dg.ResourceParam[Progress],
     pairs: dg.ResourceParam[PairsConfig],
 ) -> dg.MaterializeResult:
-    """Levels 2 and 3 (report 2.2.1): edits that change nothing, everything, or nothing new.
+    """Levels 2 and 3 (report 2.2.1): drops edits that change nothing or everything, and near-equal edits.
 
-    By PSNR, SSIM, the most changed block and the copy descriptor. Writes the measure `pairs` and
-    `verdicts/deduped_pairs.parquet`; read by `train_cache`.
+    Compares images by PSNR, SSIM, the most changed block and the copy descriptor. Writes the measure `pairs`
+    and `verdicts/deduped_pairs.parquet`. Read by `postfiltered`.
     """
     return materialize(
         context, lake, lambda: deduplicate_edits(lake, pairs, workers=engine.workers, progress=progress)
@@ -100,7 +111,7 @@ def deduped_pairs(
     kinds={"pytorch"},
     owners=["team:models"],
     code_version="1",
-    deps=[*MADE, target_measures],
+    deps=[reads("target_measures", "pairs/*", THUMBNAIL.tables)],
 )
 def evaluator(
     context: dg.AssetExecutionContext,
@@ -109,24 +120,26 @@ def evaluator(
     evaluator_training: dg.ResourceParam[EvaluatorTrainingConfig],
     backends: dg.ResourceParam[BackendsConfig],
 ) -> dg.MaterializeResult:
-    """A small evaluator trained on pairs and perturbed instructions, with its AUC and two shortcut probes.
+    """A small model that scores whether an edit follows its instruction, with two shortcut probes.
 
-    Writes `models/evaluator`; read by `postfiltered`, by DPO and NFT as a reward, and by the benchmark.
+    It is trained on pairs with their own and with perturbed instructions. Writes `models/evaluator`, which
+    DPO, NFT and the benchmark use too, and hands on the pairs. Read by `postfiltered`.
     """
-    return materialize(
-        context,
-        lake,
-        lambda: train_pair_evaluator(lake, evaluator_training, backends.text_encoder, progress),
-    )
+
+    def build() -> StepOutput:
+        output = train_pair_evaluator(lake, evaluator_training, backends.text_encoder, progress)
+        return replace(output, files=(*output.files, *handed_on(lake, "target_measures", "pairs/*")))
+
+    return materialize(context, lake, build)
 
 
 @dg.asset_check(asset=evaluator)
 def tells_edits_apart(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-    """The AUC on held-out groups is above 0.9, and neither pictures nor instruction alone get past 0.6."""
+    """Checks that the held-out AUC is above 0.9, and at most 0.6 for each of the shortcut probes."""
     facts = require_manifest(lake, "evaluator").facts
     names = ("auc", "auc_instruction_only", "auc_pictures_only")
     auc, *shortcuts = (facts[name] for name in names)
-    passed = auc is not None and auc > 0.9 and all(found is not None and found <= 0.6 for found in shortcuts)
+    passed = auc is not None and auc > 0.9 and all(value is not None and value <= 0.6 for value in shortcuts)
     return dg.AssetCheckResult(passed=passed, metadata={name: str(facts[name]) for name in names})
 
 
@@ -136,7 +149,7 @@ def tells_edits_apart(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
     kinds={"polars"},
     owners=["team:data"],
     code_version="1",
-    deps=[*MADE, target_measures, evaluator],
+    deps=[evaluator, filtered_pairs, deduped_pairs],
 )
 def postfiltered_pairs(
     context: dg.AssetExecutionContext,
@@ -145,18 +158,21 @@ def postfiltered_pairs(
     postfiltered: dg.ResourceParam[PostfilteredConfig],
     backends: dg.ResourceParam[BackendsConfig],
 ) -> dg.MaterializeResult:
-    """One verdict a sample, by the evaluator's alignment.
+    """One verdict for each pair, by the score of the evaluator, and the pairs that no verdict drops.
 
-    Writes `verdicts/postfiltered.parquet`; read by `train_cache`.
+    Writes `verdicts/postfiltered.parquet`, `kept/pairs.parquet` and `kept/pair_texts.parquet`, and hands on
+    all pairs, their verdicts and the evaluator. Read by `training_cache` and `funnel`.
     """
-    return materialize(
-        context,
-        lake,
-        lambda: postfilter(lake, postfiltered, encoder_path=backends.text_encoder, progress=progress),
-    )
+
+    def build() -> StepOutput:
+        output = postfilter(lake, postfiltered, encoder_path=backends.text_encoder, progress=progress)
+        pairs = handed_on(lake, "evaluator", "pairs/*", f"{EVALUATOR}/*")
+        return replace(output, files=(*output.files, *pairs, FILTERED_PAIRS, DEDUPED_PAIRS))
+
+    return materialize(context, lake, build)
 
 
 @dg.asset_check(asset=postfiltered_pairs, blocking=True)
 def tables_of_pairs_keep_their_schema(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-    """Every table that training is mixed from has the columns and types that its schema names."""
+    """Checks that every table that the mixtures read has the columns and types of its schema."""
     return schema_check(lake)

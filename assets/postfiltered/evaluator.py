@@ -1,4 +1,4 @@
-"""The evaluator's training as a step, with the figures that say whether it looks at both sides."""
+"""The training step of the evaluator, with probes that show whether it uses images and instruction."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 
 from assets.lake.contact_sheet import contact_sheet
+from assets.lake.kept import PAIR_IMAGES_PATH, image_shards, read_pairs
 from assets.lake.lake import Lake
 from assets.lake.paths import EVALUATOR
-from assets.lake.schemas import SAMPLES, TEXTS
 from assets.lake.steps import StepOutput
 from assets.measured.pairs import edits_of
 from assets.measured.sentences import sentence_vectors
-from assets.measured.thumbnail import Thumbnails
+from assets.measured.thumbnail import ThumbnailArray
 from assets.postfiltered.examples import evaluator_examples
 from assets.postfiltered.training_set import RELATIONS, TRAINING_SET, training_set
 from models.common.progress import Progress
@@ -32,16 +32,16 @@ def train_pair_evaluator(
 ) -> StepOutput:
     """Trains the evaluator and its two shortcut probes; writes `models/evaluator` and its training set.
 
-    The facts hold the AUC on held-out groups, `auc_instruction_only` and `auc_pictures_only` of the probes,
-    and the AUC for each way in which an instruction was perturbed.
+    The facts contain the AUC on held-out groups, `auc_instruction_only` and `auc_pictures_only` of the
+    probes, and the AUC for each kind of perturbed instruction.
 
     Args:
         lake: holds samples, texts, and the image shards of all sources and targets with their thumbnails.
-        config: the training's settings.
-        encoder_path: where the text encoder lies, None to look in the usual places.
-        progress: told of each batch and step.
+        config: settings of the training.
+        encoder_path: folder of the text encoder; None searches the default places.
+        progress: called after each batch and step.
     """
-    samples, texts = lake.read_tables("samples", SAMPLES), lake.read_tables("texts", TEXTS)
+    samples, texts = read_pairs(lake)
     pairs = training_set(samples, texts, config.seed)
     lake.write_table(TRAINING_SET_PATH, pairs, TRAINING_SET)
     vectors = sentence_vectors(lake, pairs["text"].to_list(), encoder_path, progress)
@@ -50,8 +50,8 @@ def train_pair_evaluator(
         on="sample_id",
         maintain_order="left",
     )
-    thumbnails = Thumbnails(
-        lake, lake.list("images", ".parquet"), set(rows["source_id"]) | set(rows["target_id"])
+    thumbnails = ThumbnailArray(
+        lake, image_shards(lake, PAIR_IMAGES_PATH), set(rows["source_id"]) | set(rows["target_id"])
     )
     folder = lake.local_path(EVALUATOR)
     paths, figures = _train_and_probe(rows, thumbnails, vectors, config, folder, progress)
@@ -63,39 +63,41 @@ def train_pair_evaluator(
 
 def _train_and_probe(
     rows: pl.DataFrame,
-    thumbnails: Thumbnails,
+    thumbnails: ThumbnailArray,
     vectors: Mapping[str, np.ndarray],
     config: EvaluatorTrainingConfig,
     folder: Path,
     progress: Progress,
 ) -> tuple[list[Path], dict[str, Any]]:
     from models.evaluator.pair_evaluator import save_evaluator
-    from trainers.small.evaluator import Blanked, evaluator_auc, train_evaluator
+    from trainers.small.evaluator import MaskedInput, evaluator_auc, train_evaluator
     from trainers.small.resumable import forget_checkpoint
 
     train = evaluator_examples(rows.filter(pl.col("split") == "train"), thumbnails, vectors)
     heldout = rows.filter(pl.col("split") == "heldout")
 
-    def held_out_auc(model: "PairEvaluator", some: pl.DataFrame, blanked: Blanked) -> float | None:
-        if some.is_empty():
+    def held_out_auc(model: "PairEvaluator", part: pl.DataFrame, masked_input: MaskedInput) -> float | None:
+        if part.is_empty():
             return None
-        examples = evaluator_examples(some, thumbnails, vectors)
-        return round(evaluator_auc(model, examples, blanked=blanked), 4)
+        examples = evaluator_examples(part, thumbnails, vectors)
+        return round(evaluator_auc(model, examples, masked_input=masked_input), 4)
 
     figures: dict[str, Any] = {}
-    probes: tuple[tuple[Blanked, str], ...] = (
+    probes: tuple[tuple[MaskedInput, str], ...] = (
         ("pictures", "auc_instruction_only"),
         ("instruction", "auc_pictures_only"),
     )
-    for blanked, name in probes:
-        probe = train_evaluator(train, config, folder / f"probe-{blanked}", progress, blanked=blanked)
-        figures[name] = held_out_auc(probe, heldout, blanked)
+    for masked_input, name in probes:
+        probe = train_evaluator(
+            train, config, folder / f"probe-{masked_input}", progress, masked_input=masked_input
+        )
+        figures[name] = held_out_auc(probe, heldout, masked_input)
     model = train_evaluator(train, config, folder, progress)
     paths = save_evaluator(model, folder)
-    for checkpoint in (folder, *(folder / f"probe-{blanked}" for blanked, _ in probes)):
+    for checkpoint in (folder, *(folder / f"probe-{masked_input}" for masked_input, _ in probes)):
         forget_checkpoint(checkpoint)
-    for blanked, _ in probes:
-        (folder / f"probe-{blanked}").rmdir()
+    for masked_input, _ in probes:
+        (folder / f"probe-{masked_input}").rmdir()
     figures["auc"] = held_out_auc(model, heldout, "nothing")
     figures["auc_by_perturbation"] = {
         relation: held_out_auc(model, heldout.filter(pl.col("perturbation") == relation), "nothing")
@@ -104,18 +106,18 @@ def _train_and_probe(
     return paths, figures
 
 
-def _preview(rows: pl.DataFrame, thumbnails: Thumbnails) -> bytes | None:
-    """Returns held-out pairs by the way in which their other instruction is wrong, the first in words."""
+def _preview(rows: pl.DataFrame, thumbnails: ThumbnailArray) -> bytes | None:
+    """Returns a contact sheet of held-out pairs by kind of perturbation, labelled with an example."""
     sheet = []
     for relation in RELATIONS:
-        shown = (
+        pairs = (
             rows.filter(pl.col("perturbation") == relation).unique("template", keep="first").sort("template")
         )
         images = [
-            image for pair in shown.head(PREVIEWED).select("source_id", "target_id").rows() for image in pair
+            image for pair in pairs.head(PREVIEWED).select("source_id", "target_id").rows() for image in pair
         ]
         if images:
-            first = shown.row(0, named=True)
+            first = pairs.row(0, named=True)
             label = f"{relation}: {first['text']} Not: {first['other_text']}"
-            sheet.append((label, list(thumbnails.pictures[thumbnails.rows(images)])))
+            sheet.append((label, list(thumbnails.images[thumbnails.rows(images)])))
     return contact_sheet(sheet)

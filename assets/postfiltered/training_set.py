@@ -1,4 +1,4 @@
-"""What the evaluator learns from: each edit once with its own instruction, once with a perturbed one."""
+"""The training set of the evaluator: each edit with its own instruction and with a perturbed one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -9,11 +9,11 @@ import polars as pl
 from assets.synthesized.templates.catalogue import inverse_name
 from models.common.seeding import numpy_generator
 
-INSTRUCTIVE = ("detailed", "concise", "user_like")
+INSTRUCTION_KINDS = ("detailed", "concise", "user_like")
 
 Relation = Literal["parameter", "direction", "category", "kind"]
 RELATIONS: tuple[Relation, ...] = ("parameter", "direction", "category", "kind")
-"""The hardest first: same edit with another colour, word or place; opposite; like kind; any other."""
+"""Hardest first: other parameters of the same edit; the opposite edit; another of its category; any other."""
 
 SAME_EDIT = (
     ("brighter", "darker:inverse"),
@@ -24,14 +24,14 @@ SAME_EDIT = (
     ("mirror", "mirror:inverse"),
     ("rotate_180", "rotate_180:inverse"),
 )
-"""Edits that look alike under two names: the instruction of one is no lie about the other."""
+"""Edits with the same result under two names; the instruction of one also describes the other."""
 
 TRAINING_SET: Mapping[str, pl.DataType] = {
     "sample_id": pl.String(),
     "split": pl.String(),
     "text_kind": pl.String(),
     "text": pl.String(),  # the instruction that the pair follows
-    "other_text": pl.String(),  # one that it does not follow
+    "other_text": pl.String(),  # an instruction that it does not follow
     "perturbation": pl.String(),  # how the two differ
     "template": pl.String(),
     "parameters": pl.String(),
@@ -40,7 +40,7 @@ TRAINING_SET: Mapping[str, pl.DataType] = {
 
 
 class Edit(NamedTuple):
-    """What was done to a source: a template and its parameters as JSON; `place` is REDEdit's category."""
+    """An edit: a template and its parameters as JSON; `place` is the category of REDEdit-Bench."""
 
     template: str
     parameters: str
@@ -50,15 +50,15 @@ class Edit(NamedTuple):
 def training_set(samples: pl.DataFrame, texts: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Returns the TRAINING_SET of all edits with English instructions.
 
-    Two pairs swap their instructions. So each pair occurs once with either label, and so does each text, in
-    either split: neither the pictures alone nor the instruction alone tell which label is right.
+    Pairs exchange instructions two by two. In each split every pair and every text therefore occurs once with
+    each label, so neither the images alone nor the instruction alone give the label away.
 
     Args:
-        samples: SAMPLES; text-to-image rows are left out.
-        texts: TEXTS, of which the English instructive kinds are used.
-        seed: of the choice of partners.
+        samples: SAMPLES; text-to-image rows are ignored.
+        texts: TEXTS; the English instructions are used.
+        seed: seed of the choice of partners.
     """
-    instructions = texts.filter((pl.col("lang") == "en") & pl.col("kind").is_in(INSTRUCTIVE))
+    instructions = texts.filter((pl.col("lang") == "en") & pl.col("kind").is_in(INSTRUCTION_KINDS))
     rows = (
         samples.filter(pl.col("task") == "i2i")
         .join(instructions.select("sample_id", "kind", "text"), on="sample_id")
@@ -66,21 +66,21 @@ def training_set(samples: pl.DataFrame, texts: pl.DataFrame, seed: int) -> pl.Da
         .sort("split", "kind", "sample_id", "text")
         .unique(["sample_id", "kind"], keep="first", maintain_order=True)
     )
-    parts = [_swapped(part, seed) for _, part in rows.group_by("split", "kind", maintain_order=True)]
+    parts = [_rows_of_split(part, seed) for _, part in rows.group_by("split", "kind", maintain_order=True)]
     return pl.DataFrame([row for part in parts for row in part], schema=dict(TRAINING_SET), orient="row")
 
 
-def _swapped(rows: pl.DataFrame, seed: int) -> Iterator[tuple[str, ...]]:
+def _rows_of_split(rows: pl.DataFrame, seed: int) -> Iterator[tuple[str, ...]]:
     samples = rows["sample_id"].to_list()
     texts, split, kind = rows["text"].to_list(), rows["split"][0], rows["kind"][0]
     edits = [edit_of(row) for row in rows.iter_rows(named=True)]
     generator = numpy_generator(seed, "perturbed instructions", split, kind)
-    for row, (partner, relation) in sorted(partners(edits, generator).items()):
+    for row, (partner, relation) in sorted(match_partners(edits, generator).items()):
         yield samples[row], split, kind, texts[row], texts[partner], relation, *edits[row]
 
 
 def edit_of(sample: Mapping[str, object]) -> Edit:
-    """Returns the edit of a SAMPLES row; one that no template made is like no other."""
+    """Returns the edit of a SAMPLES row; one not made by a template differs from all others."""
     origin = sample["origin"]
     assert isinstance(origin, dict)
     template = origin["template"] or str(sample["sample_id"])
@@ -88,35 +88,35 @@ def edit_of(sample: Mapping[str, object]) -> Edit:
     return Edit(template, origin["parameters"] or "", str(place))
 
 
-def partners(edits: Sequence[Edit], generator: np.random.Generator) -> dict[int, tuple[int, Relation]]:
-    """Returns for each row another one whose instruction contradicts its edit, and how; partners are mutual.
+def match_partners(edits: Sequence[Edit], generator: np.random.Generator) -> dict[int, tuple[int, Relation]]:
+    """Returns for each row a partner whose instruction contradicts its edit, and how; partners are mutual.
 
-    Rows for which none is left (when one edit is more frequent than all others together) are left out.
+    Rows without a partner are omitted, as when one edit is more frequent than all others together.
     """
-    waiting: dict[Edit, list[int]] = {}
+    unmatched: dict[Edit, list[int]] = {}
     order = [int(row) for row in generator.permutation(len(edits))]
     for row in order:
-        waiting.setdefault(edits[row], []).append(row)
-    found: dict[int, tuple[int, Relation]] = {}
+        unmatched.setdefault(edits[row], []).append(row)
+    matches: dict[int, tuple[int, Relation]] = {}
     for row in order:
-        if row in found:
+        if row in matches:
             continue
-        waiting[edits[row]].remove(row)
-        choice = _choose(edits[row], waiting, generator)
+        unmatched[edits[row]].remove(row)
+        choice = _choose_partner_edit(edits[row], unmatched, generator)
         if choice is None:
-            waiting[edits[row]].append(row)
+            unmatched[edits[row]].append(row)
             continue
         edit, relation = choice
-        partner = waiting[edit].pop()
-        found |= {row: (partner, relation), partner: (row, relation)}
-    return found
+        partner = unmatched[edit].pop()
+        matches |= {row: (partner, relation), partner: (row, relation)}
+    return matches
 
 
-def _choose(
-    edit: Edit, waiting: Mapping[Edit, Sequence[int]], generator: np.random.Generator
+def _choose_partner_edit(
+    edit: Edit, unmatched: Mapping[Edit, Sequence[int]], generator: np.random.Generator
 ) -> tuple[Edit, Relation] | None:
     by_relation: dict[Relation, list[Edit]] = {}
-    for other, rows in waiting.items():
+    for other, rows in unmatched.items():
         relation = relation_of(edit, other)
         if rows and relation is not None:
             by_relation.setdefault(relation, []).append(other)
@@ -125,20 +125,22 @@ def _choose(
     relations: list[Relation] = [relation for relation in RELATIONS if relation in by_relation]
     relation = relations[int(generator.integers(len(relations)))]
     candidates = by_relation[relation]
-    counts = np.array([len(waiting[other]) for other in candidates], float)
+    counts = np.array([len(unmatched[other]) for other in candidates], float)
     return candidates[int(generator.choice(len(candidates), p=counts / counts.sum()))], relation
 
 
 def relation_of(edit: Edit, other: Edit) -> Relation | None:
-    """Returns how the instruction of `other` contradicts `edit`, None where it describes it as well."""
+    """Returns how the instruction of `other` contradicts `edit`; None if it describes `edit` as well."""
     if edit.template == other.template:
         return "parameter" if edit.parameters != other.parameters else None
-    if _same(edit.template, other.template):
+    if _is_same_edit(edit.template, other.template):
         return None
-    if _same(edit.template, inverse_name(other.template)) or edit.template == inverse_name(other.template):
+    if _is_same_edit(edit.template, inverse_name(other.template)) or edit.template == inverse_name(
+        other.template
+    ):
         return "direction"
     return "category" if edit.place == other.place else "kind"
 
 
-def _same(template: str, other: str) -> bool:
+def _is_same_edit(template: str, other: str) -> bool:
     return (template, other) in SAME_EDIT or (other, template) in SAME_EDIT

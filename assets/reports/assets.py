@@ -1,18 +1,21 @@
-"""What people read: the funnel of the data, the benchmark of the stages, the champion."""
+"""Reports: the funnel of the data, the benchmark of the training stages, and the champion."""
 
 import dagster as dg
 
-from assets.cached.config import MixturesConfig
+from assets.cached.config import StageMixture
+from assets.lake.kept import PAIR_IMAGES_PATH
 from assets.lake.lake import Lake
-from assets.lake.materialize import materialize
+from assets.lake.materialize import materialize, reads
+from assets.lake.paths import CAPTION_TEXTS, CODEC, EVALUATOR, TRUTH_PATH
 from assets.lake.steps import require_manifest
 from assets.reports.bench import run_bench
 from assets.reports.champion import promote_champion
 from assets.reports.funnel import is_monotone, write_funnel
-from assets.training.config import STAGES, Tracking
+from assets.training.config import Tracking
 from benchmarks.config import BenchConfig
 from models.backends import BackendsConfig
 from models.common.progress import Progress
+from trainers.stages.registry import STAGE_NAMES
 
 
 @dg.asset(
@@ -20,27 +23,20 @@ from models.common.progress import Progress
     kinds={"polars"},
     owners=["team:data"],
     code_version="1",
-    deps=[
-        "raw_images",
-        "demo_corpus",
-        "deduped",
-        "filtered",
-        "filtered_pairs",
-        "deduped_pairs",
-        "postfiltered",
-    ],
+    deps=[reads("demo_corpus", TRUTH_PATH), "filtered", "postfiltered"],
 )
 def funnel(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
-    """What each stage was given, kept and dropped by rule; how the filters did on the planted truth.
+    """The counts of each stage (in, kept, dropped by rule), and the filters' precision and recall.
 
-    Writes `reports/funnel.json`; read by `emberline status` and `dvc metrics`.
+    Precision and recall are measured on the planted defects of the demo's corpus. Writes
+    `reports/funnel.json`, which `emberline status` prints.
     """
     return materialize(context, lake, lambda: write_funnel(lake))
 
 
 @dg.asset_check(asset=funnel)
 def nothing_vanishes(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-    """No stage keeps more than it was given, and a rule answers for all that is gone."""
+    """Checks that no stage keeps more than it received, and that a rule accounts for everything dropped."""
     rows = require_manifest(lake, "funnel").facts["funnel"]
     return dg.AssetCheckResult(passed=is_monotone(rows), metadata={"stages": len(rows)})
 
@@ -50,7 +46,10 @@ def nothing_vanishes(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
     kinds={"diffusers", "html"},
     owners=["team:eval"],
     code_version="1",
-    deps=["train_cache", "evaluator", *STAGES],
+    deps=[
+        reads("training_cache", "kept/*", CAPTION_TEXTS, PAIR_IMAGES_PATH, f"{CODEC}/*", f"{EVALUATOR}/*"),
+        STAGE_NAMES[-1],
+    ],
 )
 def bench_report(
     context: dg.AssetExecutionContext,
@@ -58,12 +57,13 @@ def bench_report(
     progress: dg.ResourceParam[Progress],
     tracking: dg.ResourceParam[Tracking],
     bench: dg.ResourceParam[BenchConfig],
-    mixtures: dg.ResourceParam[MixturesConfig],
+    nft_mixture: dg.ResourceParam[StageMixture],
     backends: dg.ResourceParam[BackendsConfig],
 ) -> dg.MaterializeResult:
-    """Every stage's model on held-out edits of every kind: error against the known truth and against copying.
+    """The benchmark of every training stage: errors on held-out edits of every kind against the known truth.
 
-    Writes `bench/report/index.html`, the figures beside it and every output; read by `champion`.
+    The copy baseline is the error of the unedited source. Writes `bench/report/index.html`, its figures and
+    all outputs. Read by `champion`.
     """
     return materialize(
         context,
@@ -71,7 +71,7 @@ def bench_report(
         lambda: run_bench(
             lake,
             bench,
-            side=mixtures.stages[STAGES[-1]].side,
+            side=nft_mixture.side,
             tracking=tracking,
             text_encoder=backends.text_encoder,
             progress=progress,
@@ -81,11 +81,11 @@ def bench_report(
 
 @dg.asset_check(asset=bench_report)
 def better_than_copying(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
-    """The champion is closer to the truth than the unedited source, on average over kinds."""
+    """Checks that the champion's mean error over kinds is lower than that of the unedited source."""
     facts = require_manifest(lake, "bench_report").facts
     figures = next(row for row in facts["editors"] if row["editor"] == facts["champion"])
-    shown = {name: figures[name] for name in ("model_error", "copy_error", "share_beating_copying")}
-    return dg.AssetCheckResult(passed=figures["model_error"] < figures["copy_error"], metadata=shown)
+    metadata = {name: figures[name] for name in ("model_error", "copy_error", "share_beating_copying")}
+    return dg.AssetCheckResult(passed=figures["model_error"] < figures["copy_error"], metadata=metadata)
 
 
 @dg.asset(
@@ -93,15 +93,15 @@ def better_than_copying(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
     kinds={"mlflow"},
     owners=["team:models"],
     code_version="1",
-    deps=["bench_report", *STAGES],
+    deps=["bench_report"],
 )
 def champion(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
     tracking: dg.ResourceParam[Tracking],
 ) -> dg.MaterializeResult:
-    """The alias `champion` on the version of `emberline-edit` with the best benchmark.
+    """Sets the alias `champion` on the version of `emberline-edit` with the best benchmark result.
 
-    Writes `reports/champion.json`; users pull `models:/emberline-edit@champion`.
+    Writes `reports/champion.json`. Applications load `models:/emberline-edit@champion`.
     """
     return materialize(context, lake, lambda: promote_champion(lake, tracking))

@@ -1,4 +1,4 @@
-"""The demo's benchmark (report 4): every registered stage over held-out edits whose truth is known."""
+"""The benchmark asset (report 4): every registered stage on held-out edits with known truth."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -6,17 +6,23 @@ from typing import Any
 
 import polars as pl
 
-from assets.cached.mixture import kept_samples
-from assets.lake.images import read_image_table, read_images
+from assets.lake.images import read_images
+from assets.lake.kept import (
+    KEPT_IMAGES_PATH,
+    PAIR_IMAGES_PATH,
+    image_shards,
+    read_kept_samples,
+    read_kept_texts,
+)
 from assets.lake.lake import Lake
-from assets.lake.paths import CODEC, EVALUATOR
-from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS
-from assets.lake.steps import StepOutput, read_manifest
-from assets.training.config import STAGES, Tracking
+from assets.lake.paths import CODEC, EVALUATOR, stage_folder
+from assets.lake.steps import StepOutput, require_manifest
+from assets.training.config import Tracking
 from benchmarks.config import BenchConfig
 from benchmarks.suites.item import BenchItem, Picture, first_of_each_kind, picture_of_pixels
 from models.common.pixels import cover_crop, decode
 from models.common.progress import Progress
+from trainers.stages.registry import STAGE_NAMES
 
 FOLDER = "bench"
 INSTRUCTION_KIND = "concise"
@@ -35,15 +41,15 @@ def run_bench(
 
     Args:
         lake: holds held-out samples, the codec, the evaluator and the manifests of the stages.
-        config: samples of a kind, seed, steps.
-        side: of the pictures that the editors were trained on, in pixels.
-        tracking: where the registered versions are.
-        text_encoder: folder of the text encoder, None to look for an installed one.
-        progress: told of each batch.
+        config: samples per kind, seed, sampling steps.
+        side: side of the training images in pixels.
+        tracking: MLflow server with the registered versions.
+        text_encoder: folder of the text encoder; None looks for an installed one.
+        progress: called for each batch.
     """
     from benchmarks.judges.evaluator import load_scorer
+    from benchmarks.report.demo import run_benchmark
     from benchmarks.report.tracking import log_report
-    from benchmarks.run import run_benchmark
     from models.codecs.patch_codec import PatchCodec
 
     table, report = run_benchmark(
@@ -68,6 +74,7 @@ def run_bench(
         "champion": report.champion,
         "challenger": report.challenger,
         "editors": [dict(row) for row in report.editors],
+        "versions": stage_versions(lake),
         "kinds": figures["kinds"],
         "demand": figures["demand"]["demand"],
         "page": str(report.page),
@@ -79,8 +86,8 @@ def run_bench(
 
 
 def bench_items(lake: Lake, samples_per_kind: int, side: int) -> Iterator[BenchItem]:
-    """Yields the suite: held-out edits that every filter kept, cut as the trainer's cache cuts them."""
-    samples = kept_samples(lake.read_tables("samples", SAMPLES), lake.read_tables("verdicts", VERDICTS))
+    """Yields the items of the suite: kept held-out edits, cropped as in the cache."""
+    samples = read_kept_samples(lake)
     edits = samples.filter((pl.col("split") == "heldout") & (pl.col("task") == "i2i")).with_columns(
         template=pl.col("origin").struct.field("template")
     )
@@ -88,26 +95,25 @@ def bench_items(lake: Lake, samples_per_kind: int, side: int) -> Iterator[BenchI
     rows = edits.filter(pl.col("sample_id").is_in(chosen))
     instructions = _instructions(lake, chosen)
     needed = sorted({*rows["target_id"], *rows["source_ids"].explode()})
-    table = read_image_table(lake, lake.list("images", ".parquet"))
-    files = read_images(lake, dict(table.select("image_id", "shard").iter_rows()), needed)
+    files = read_images(lake, image_shards(lake, KEPT_IMAGES_PATH, PAIR_IMAGES_PATH), needed)
     for row in rows.iter_rows(named=True):
         yield BenchItem(
             sample_id=row["sample_id"],
             kind=row["template"],
             category=row["subcategory"],
             instruction=instructions[row["sample_id"]],
-            sources=tuple(_cut(files, source, side) for source in row["source_ids"]),
-            truth=_cut(files, row["target_id"], side),
+            sources=tuple(_crop(files, source, side) for source in row["source_ids"]),
+            truth=_crop(files, row["target_id"], side),
             cluster=row["group_id"],
         )
 
 
-def _cut(files: Mapping[str, bytes], image_id: str, side: int) -> Picture:
+def _crop(files: Mapping[str, bytes], image_id: str, side: int) -> Picture:
     return picture_of_pixels(image_id, cover_crop(decode(files[image_id]), side, side))
 
 
 def _instructions(lake: Lake, samples: Sequence[str]) -> Mapping[str, str]:
-    texts = lake.read_tables("texts", TEXTS).filter(
+    texts = read_kept_texts(lake).filter(
         pl.col("sample_id").is_in(list(samples))
         & (pl.col("kind") == INSTRUCTION_KIND)
         & (pl.col("lang") == "en")
@@ -121,11 +127,18 @@ def _editors(lake: Lake, config: BenchConfig, tracking: Tracking) -> Mapping[str
     from models.registry.registry import version_folder
 
     editors = {}
-    for stage in STAGES:
-        manifest = read_manifest(lake, stage)
-        assert manifest is not None, f"{stage} is an input of the benchmark"
-        folder = version_folder(manifest.facts["version"], tracking_uri=tracking.uri)
+    for stage, version in stage_versions(lake).items():
+        weights = require_manifest(lake, stage).content_of([f"{stage_folder(stage)}/final/*"])
         editors[stage] = PipelineEditor(
-            folder, identity=manifest.content, seed=config.seed, steps=config.steps, size="source"
+            version_folder(version, tracking_uri=tracking.uri),
+            identity=weights,
+            seed=config.seed,
+            steps=config.steps,
+            size="source",
         )
     return editors
+
+
+def stage_versions(lake: Lake) -> Mapping[str, str]:
+    """Returns the registered version of each stage, in their order."""
+    return {stage: require_manifest(lake, stage).facts["version"] for stage in STAGE_NAMES}

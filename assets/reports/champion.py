@@ -1,18 +1,18 @@
-"""Promotion: the version with the best benchmark becomes `champion`, the next best `challenger`."""
+"""Promotes the version with the best benchmark to `champion`, and the next best to `challenger`."""
 
 from assets.lake.lake import Lake
 from assets.lake.steps import StepOutput, require_manifest
-from assets.training.config import STAGES, Tracking
+from assets.training.config import Tracking
 
 CHAMPION_PATH = "reports/champion.json"
 
 
 def promote_champion(lake: Lake, tracking: Tracking) -> StepOutput:
-    """Sets the aliases in the model registry by the benchmark report, and writes `reports/champion.json`."""
+    """Sets the aliases in the registry by the benchmark report, and writes `reports/champion.json`."""
     from models.registry.registry import NAME, promote
 
     bench = require_manifest(lake, "bench_report")
-    versions = {stage: require_manifest(lake, stage).facts["version"] for stage in STAGES}
+    versions = bench.facts["versions"]
     champion, challenger = bench.facts["champion"], bench.facts["challenger"]
     figures = next(row for row in bench.facts["editors"] if row["editor"] == champion)
     promote(

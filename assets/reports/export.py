@@ -1,4 +1,4 @@
-"""The figures of a home as small files that Git keeps and DVC compares; equal runs give equal bytes."""
+"""Writes the figures of a home to small files for Git and DVC. Equal runs give equal bytes."""
 
 import csv
 import io
@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assets.lake.lake import Lake, write_file_atomically
+from assets.lake.lake import Lake
 from assets.lake.steps import Manifest, MissingInputError, read_manifests
-from assets.training.config import STAGES
+from models.common.files import write_atomically
+from trainers.stages.registry import STAGE_NAMES
 
 DIGITS = 6
 EVALUATOR_FIGURES = ("auc", "auc_instruction_only", "auc_pictures_only")
@@ -24,39 +25,41 @@ MANIFESTS_FILE = "manifests.json"
 
 
 def export_results(lake: Lake, assets: Sequence[str], folder: Path) -> list[Path]:
-    """Writes what some assets came to; returns the files, in the order in which they were written.
+    """Writes the results of assets to a folder; returns the files in the order in which they were written.
 
-    `manifests.json` names every file of theirs in the lake with its SHA-256; it stands for the data, which
-    itself stays where it is. `metrics.json` holds figures; `losses/<stage>.csv` and `kinds.csv` are curves
-    and bars where a stage or the benchmark is among the assets.
+    `manifests.json` lists every file of the assets with its SHA-256, in place of the data, which stays in the
+    home. `metrics.json` contains figures. If a training stage or the benchmark is among the assets,
+    `losses/<stage>.csv` and `kinds.csv` contain the data of plots.
 
     Raises:
-        MissingInputError: one of the assets has not been made.
+        MissingInputError: an asset has not run.
     """
-    made = {asset: read_manifests(lake, asset) for asset in assets}
-    missing = [asset for asset, manifests in made.items() if not manifests]
+    manifests_of = {asset: read_manifests(lake, asset) for asset in assets}
+    missing = [asset for asset, manifests in manifests_of.items() if not manifests]
     if missing:
         raise MissingInputError(f"{lake.root} lacks {', '.join(missing)}. Run them first.")
-    facts = {asset: manifests[-1].facts for asset, manifests in made.items()}
+    facts = {asset: manifests[-1].facts for asset, manifests in manifests_of.items()}
     files = {
-        MANIFESTS_FILE: _json({asset: [_record(one) for one in found] for asset, found in made.items()}),
+        MANIFESTS_FILE: _json(
+            {asset: [_record(one) for one in manifests] for asset, manifests in manifests_of.items()}
+        ),
         METRICS_FILE: _json(_rounded(dict(_metrics(facts)))),
         **{
             f"{LOSSES_FOLDER}/{stage}.csv": _csv(LOSS_COLUMNS, facts[stage]["losses"])
-            for stage in STAGES
+            for stage in STAGE_NAMES
             if stage in facts
         },
     }
     if "bench_report" in facts:
-        files[KINDS_FILE] = _csv(("kind", "copying", *STAGES), _kinds(facts["bench_report"]["kinds"]))
+        files[KINDS_FILE] = _csv(("kind", "copying", *STAGE_NAMES), _kinds(facts["bench_report"]["kinds"]))
     for name, text in files.items():
-        write_file_atomically(folder / name, text.encode())
+        write_atomically(folder / name, text.encode())
     return [folder / name for name in files]
 
 
 def _record(manifest: Manifest) -> Mapping[str, Any]:
-    shown = ("name", "version", "fingerprint", "rows", "inputs", "files")
-    return {name: getattr(manifest, name) for name in shown}
+    fields = ("name", "version", "fingerprint", "rows", "inputs", "files")
+    return {name: getattr(manifest, name) for name in fields}
 
 
 def _metrics(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
@@ -67,7 +70,7 @@ def _metrics(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Any]
         yield "coverage", facts["longtail"]["coverage"]
     if "evaluator" in facts:
         yield "evaluator", {name: facts["evaluator"][name] for name in EVALUATOR_FIGURES}
-    for stage in STAGES:
+    for stage in STAGE_NAMES:
         if stage in facts:
             yield stage, {name: facts[stage][name] for name in STAGE_FIGURES}
     if "bench_report" in facts:
@@ -79,19 +82,19 @@ def _kinds(kinds: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[dict[
     return [
         {
             "kind": kind,
-            "copying": figures[STAGES[0]]["copy_error"],
-            **{stage: figures[stage]["model_error"] for stage in STAGES},
+            "copying": figures[STAGE_NAMES[0]]["copy_error"],
+            **{stage: figures[stage]["model_error"] for stage in STAGE_NAMES},
         }
         for kind, figures in sorted(kinds.items())
     ]
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    paper = io.StringIO()
-    writer = csv.DictWriter(paper, columns, extrasaction="ignore", lineterminator="\n")
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(_rounded(dict(row)) for row in rows)
-    return paper.getvalue()
+    return stream.getvalue()
 
 
 def _json(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The funnel: what every stage was given, kept and dropped, and how its filters did on the planted truth."""
+"""The funnel: counts of every stage, and precision and recall of the filters on planted defects."""
 
 from itertools import pairwise
 from typing import Any
@@ -18,7 +18,7 @@ FIRST_OF_PAIRS = "filtered_pairs"
 
 
 def write_funnel(lake: Lake) -> StepOutput:
-    """Writes `reports/funnel.json`: stages in order, precision and recall of filters, unreadable files."""
+    """Writes `reports/funnel.json`: counts of stages, precision and recall of filters, unreadable files."""
     records = lake.read_tables("records", RECORDS)
     deduped, filtered = lake.read_table(DEDUPED, VERDICTS), lake.read_table(FILTERED, VERDICTS)
     rows = [_ingest_row(records), funnel_row("deduped", deduped)]
@@ -35,9 +35,9 @@ def write_funnel(lake: Lake) -> StepOutput:
 
 
 def is_monotone(rows: list[dict[str, Any]]) -> bool:
-    """Returns whether no stage lost what no rule dropped, nor was given more than the one before kept.
+    """Returns whether rules account for all drops, and no stage receives more than the one before kept.
 
-    Pairs are made of images, so the first stage of pairs has no stage before it.
+    The first stage of pairs is not compared with the one before, which counts images.
     """
     accounted = all(row["in"] - row["kept"] == sum(row["dropped"].values()) >= 0 for row in rows)
     follows = all(
@@ -54,7 +54,7 @@ def _ingest_row(records: pl.DataFrame) -> dict[str, Any]:
 
 
 def _pair_rows(lake: Lake) -> list[dict[str, Any]]:
-    """Returns the rows of the pairs' stages, each counting the samples that the one before kept."""
+    """Returns the rows of the stages of pairs. Each counts the samples that the one before kept."""
     samples = pl.concat(
         lake.read_table(f"samples/{name}.parquet", SAMPLES) for name in ("synthesized", "longtail")
     )
@@ -74,7 +74,7 @@ def _filters(
     lake: Lake, records: pl.DataFrame, deduped: pl.DataFrame, filtered: pl.DataFrame
 ) -> dict[str, Any] | None:
     if not lake.exists(TRUTH_PATH):
-        return None  # a corpus of one's own comes without a truth
+        return None  # only the demo's corpus has planted defects
     return score_filters(records, deduped, filtered, lake.read_table(TRUTH_PATH, TRUTH))
 
 

@@ -1,6 +1,6 @@
-"""The whole life of one image or sample, from its file to the checkpoints that saw it."""
+"""The history of one image or sample, from its file to the checkpoints that saw it."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -9,52 +9,72 @@ from assets.lake.images import read_image_table
 from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, SAMPLES, TEXTS, VERDICTS
 
-Life = dict[str, Any]
+History = dict[str, Any]
 LONGEST_LIST = 8
 
 
 class UnknownIdError(LookupError):
-    """No image, record or sample of this lake has the id."""
+    """No image, record or sample has the id, or more than one has.
+
+    Attributes:
+        wanted: the id.
+        matches: all ids that match it, sorted.
+    """
+
+    def __init__(self, wanted: str, matches: Sequence[str]) -> None:
+        self.wanted, self.matches = wanted, tuple(matches)
+        first = ", ".join(matches[:5])
+        super().__init__(
+            f"{wanted!r} matches {len(matches)} ids: {first}. Write more digits of the id."
+            if matches
+            else f"No image, sample, record or file in this home is called {wanted}. Give an image id, a "
+            "sample id, a record id or the path of a file inside its corpus."
+        )
 
 
-def explain(lake: Lake, wanted: str) -> Life:
-    """Returns what is known of an image id, a sample id, a record id or a record's path.
+def explain(lake: Lake, wanted: str) -> History:
+    """Returns the history of an image or a sample.
 
-    The first digits of an id are enough where they are unambiguous.
+    Args:
+        lake: holds all tables.
+        wanted: an image id, a sample id or a record id, of which the first digits are enough if they are
+            unambiguous; or a file's path inside its corpus.
 
     Raises:
-        UnknownIdError: nothing, or more than one thing, answers to `wanted`.
+        UnknownIdError: nothing matches `wanted`, or more than one thing does.
     """
     records = lake.read_tables("records", RECORDS)
     samples = lake.read_tables("samples", SAMPLES)
     images = read_image_table(lake, lake.list("images", ".parquet")).unique("image_id")
-    found = _answering(wanted, records, samples, images)
-    if len(found) != 1:
-        raise UnknownIdError(_no_single_answer(wanted, sorted(found)))
-    identifier = str(found.pop())
+    matches = _matching_ids(wanted, records, samples, images)
+    if len(matches) != 1:
+        raise UnknownIdError(wanted, sorted(matches))
+    identifier = str(matches.pop())
     if samples.filter(pl.col("sample_id") == identifier).height:
-        return _life_of_sample(lake, identifier, samples)
-    return _life_of_image(lake, identifier, records, samples, images)
+        return _history_of_sample(lake, identifier, samples)
+    return _history_of_image(lake, identifier, records, samples, images)
 
 
-def _answering(wanted: str, records: pl.DataFrame, samples: pl.DataFrame, images: pl.DataFrame) -> set[str]:
-    """Returns the ids that are called `wanted`, or that begin so; a record answers with its image, if any."""
-    is_of = pl.coalesce("image_id", "record_id").alias("id")
-    paths = records.select(pl.col("path").alias("name"), is_of)
+def _matching_ids(
+    wanted: str, records: pl.DataFrame, samples: pl.DataFrame, images: pl.DataFrame
+) -> set[str]:
+    """Returns the ids that equal `wanted`, else those that start with it. A record stands for its image."""
+    own_id = pl.coalesce("image_id", "record_id").alias("id")
+    paths = records.select(pl.col("path").alias("name"), own_id)
     ids = pl.concat(
         [
-            records.select(pl.col("record_id").alias("name"), is_of),
+            records.select(pl.col("record_id").alias("name"), own_id),
             images.select(pl.col("image_id").alias("name"), pl.col("image_id").alias("id")),
             samples.select(pl.col("sample_id").alias("name"), pl.col("sample_id").alias("id")),
         ]
     )
-    called = pl.concat([paths, ids]).filter(pl.col("name") == wanted)
-    return set((called if called.height else ids.filter(pl.col("name").str.starts_with(wanted)))["id"])
+    exact = pl.concat([paths, ids]).filter(pl.col("name") == wanted)
+    return set((exact if exact.height else ids.filter(pl.col("name").str.starts_with(wanted)))["id"])
 
 
-def _life_of_image(
+def _history_of_image(
     lake: Lake, identifier: str, records: pl.DataFrame, samples: pl.DataFrame, images: pl.DataFrame
-) -> Life:
+) -> History:
     own = records.filter((pl.col("image_id") == identifier) | (pl.col("record_id") == identifier))
     image_ids = own["image_id"].drop_nulls().unique().to_list() or [identifier]
     image_id = image_ids[0]
@@ -73,10 +93,10 @@ def _life_of_image(
     }
 
 
-def _life_of_sample(lake: Lake, sample_id: str, samples: pl.DataFrame) -> Life:
+def _history_of_sample(lake: Lake, sample_id: str, samples: pl.DataFrame) -> History:
     row = samples.row(by_predicate=pl.col("sample_id") == sample_id, named=True)
     texts = lake.read_tables("texts", TEXTS).filter(pl.col("sample_id") == sample_id)
-    made_of_it = samples.filter(pl.col("origin").struct.field("parents").list.contains(sample_id))
+    children = samples.filter(pl.col("origin").struct.field("parents").list.contains(sample_id))
     is_this = pl.col("sample_id") == sample_id
     mixtures = [name for name in _stems(lake, "mixtures") if _rows(lake, f"mixtures/{name}.parquet", is_this)]
     seen = {name: _rows(lake, f"training/{name}/seen.parquet", is_this) for name in _stages(lake)}
@@ -85,42 +105,42 @@ def _life_of_sample(lake: Lake, sample_id: str, samples: pl.DataFrame) -> Life:
         "texts": texts.select("kind", "lang", "text", "model").sort("kind", "lang", "text").to_dicts(),
         "measures": _measures(lake, sample_id),
         "verdicts": _verdicts(lake, sample_id),
-        "made_of_it": made_of_it["sample_id"].sort().to_list(),
+        "made_of_it": children["sample_id"].sort().to_list(),
         "mixtures": mixtures,
         "seen_by": [{"stage": name, **rows[0]} for name, rows in seen.items() if rows],
     }
 
 
-def _role(row: Life, image_id: str) -> Life:
+def _role(row: History, image_id: str) -> History:
     role = "target" if row["target_id"] == image_id else "source"
     template = row["origin"]["template"]
     return {"sample_id": row["sample_id"], "role": role, "task": row["task"], "template": template}
 
 
-def _measures(lake: Lake, identifier: str) -> Life:
-    found: Life = {}
+def _measures(lake: Lake, identifier: str) -> History:
+    values: History = {}
     for path in lake.list("measures", ".parquet"):
         rows = _rows(lake, path, pl.col("id") == identifier)
         if rows:
             name = path.split("/")[1]
-            found[name] = {key: _shown(value) for key, value in rows[0].items() if key != "id"}
-    return found
+            values[name] = {key: _summary(value) for key, value in rows[0].items() if key != "id"}
+    return values
 
 
-def _shown(value: Any) -> Any:
-    """Returns a measured value, of pixels and vectors only how large they are."""
+def _summary(value: Any) -> Any:
+    """Returns a measured value, or only the size of pixels and vectors."""
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     return f"{len(value)} numbers" if isinstance(value, list) and len(value) > LONGEST_LIST else value
 
 
-def _verdicts(lake: Lake, identifier: str) -> list[Life]:
+def _verdicts(lake: Lake, identifier: str) -> list[History]:
     paths = lake.list("verdicts", ".parquet")
     tables = (lake.read_table(path, VERDICTS).filter(pl.col("id") == identifier) for path in paths)
     return [row for table in tables for row in table.drop("id").to_dicts()]
 
 
-def _rows(lake: Lake, path: str, predicate: pl.Expr) -> list[Life]:
+def _rows(lake: Lake, path: str, predicate: pl.Expr) -> list[History]:
     return lake.read_table(path).filter(predicate).to_dicts() if lake.exists(path) else []
 
 
@@ -130,14 +150,3 @@ def _stems(lake: Lake, folder: str) -> list[str]:
 
 def _stages(lake: Lake) -> list[str]:
     return [path.split("/")[1] for path in lake.list("training", "seen.parquet")]
-
-
-def _no_single_answer(wanted: str, found: Iterable[str]) -> str:
-    several = list(found)
-    if several:
-        shown = ", ".join(several[:5])
-        return f"{wanted} could be any of {len(several)} things: {shown}. Write more of the id."
-    return (
-        f"Nothing here is called {wanted}. Give an image id, a sample id, a record id or a file's path "
-        "inside its corpus; `emberline status` shows what this home holds."
-    )

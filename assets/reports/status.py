@@ -1,4 +1,4 @@
-"""Where a home stands, as one JSON value: what `emberline status --json` prints."""
+"""The results in a home as one JSON value, for `emberline status`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from assets.lake.lake import Lake
 from assets.lake.steps import Manifest, read_manifest
-from assets.training.config import STAGES
+from trainers.stages.registry import STAGE_NAMES
 
 STAGE_FACTS = (
     "stage",
@@ -24,9 +24,9 @@ STAGE_FACTS = (
 def status(lake: Lake) -> dict[str, Any]:
     """Returns funnel, filters, stages, evaluator, benchmark, registry, coverage and size of a home.
 
-    What has not been made yet is null.
+    A result that does not exist yet is None.
     """
-    stages = [read_manifest(lake, stage) for stage in STAGES]
+    stages = [read_manifest(lake, stage) for stage in STAGE_NAMES]
     return {
         "home": lake.root,
         "funnel": _fact(lake, "funnel", "funnel"),

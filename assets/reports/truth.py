@@ -1,4 +1,4 @@
-"""Filters against the truth of what was planted in the demo's corpus: precision and recall of each."""
+"""Precision and recall of the filters, by the defects that were planted in the demo's corpus."""
 
 from collections.abc import Mapping
 
@@ -24,22 +24,22 @@ FILTER_OF: Mapping[str, str] = {
     "truncated": "truncated",
     "not_an_image": "truncated",
 }
-"""Which filter is to find which planted defect; not `exif_rotated`, since such a picture is to be kept."""
+"""The filter that should find each planted defect. `exif_rotated` is missing, since such images are kept."""
 
 
 def score_filters(
     records: pl.DataFrame, deduped: pl.DataFrame, filtered: pl.DataFrame, truth: pl.DataFrame
 ) -> dict[str, dict[str, float | int | None]]:
-    """Returns precision, recall and the number planted, by filter; null where nothing was found or planted.
+    """Returns precision, recall and counts by filter. Precision or recall is None if its denominator is zero.
 
-    A filter finds a file if it is the one that decides on it. Anything that it finds and that was not planted
-    for it counts against it, another planted defect as well.
+    A filter finds a file if its rule decides the verdict. A find that was not planted for this filter lowers
+    its precision, even if it is another planted defect.
 
     Args:
         records: RECORDS of the demo's corpus.
-        deduped: VERDICTS of deduplication, by image id, or by record id for further files of equal bytes.
+        deduped: VERDICTS of deduplication, by image id, or by record id for other files with equal bytes.
         filtered: VERDICTS of the rules, by image id.
-        truth: of the demo's corpus: record_id, defect, parent_record_id.
+        truth: TRUTH of the demo's corpus, with record_id, defect and parent_record_id.
     """
     files = records.join(truth.select("record_id", "defect", "parent_record_id"), on="record_id", how="left")
     decided = files.join(filtered.select(image_id="id", rule="rule"), on="image_id", how="left").with_columns(
@@ -56,7 +56,7 @@ def score_filters(
 
 
 def _duplicates(files: pl.DataFrame, deduped: pl.DataFrame) -> dict[str, float | int | None]:
-    """Scores families: a picture and its planted copies, of which any one may stay."""
+    """Scores families: an image and its planted copies, of which any one may be kept."""
     dropped_ids = deduped.filter(~pl.col("kept"))["id"].implode()
     repeated = deduped.filter(pl.col("rule") == "exact_bytes")["id"].implode()
     is_copy = pl.col("defect").replace_strict(FILTER_OF, default=None, return_dtype=pl.String) == "duplicates"

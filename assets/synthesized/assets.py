@@ -1,11 +1,11 @@
-"""The production engine (report 2.3): model-free templates, with task inversion."""
+"""Pair synthesis (report 2.3): edits by templates without a model, with task inversion."""
 
 import dagster as dg
 
-from assets.engine.pool import Engine
-from assets.lake.kept import kept_images
+from assets.engine.pool import Executor
+from assets.lake.kept import KEPT_IMAGES_PATH, read_kept_images
 from assets.lake.lake import Lake
-from assets.lake.materialize import materialize
+from assets.lake.materialize import materialize, reads
 from assets.lake.steps import StepOutput
 from assets.synthesized.config import SynthesizedConfig
 from assets.synthesized.requests import plan_requests
@@ -19,23 +19,23 @@ from models.common.progress import Progress
     kinds={"opencv"},
     owners=["team:data"],
     code_version="1",
-    deps=["raw_images", "raw_samples", "deduped", "filtered"],
+    deps=[reads("filtered", KEPT_IMAGES_PATH)],
 )
 def synthesized_pairs(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
-    engine: dg.ResourceParam[Engine],
+    engine: dg.ResourceParam[Executor],
     progress: dg.ResourceParam[Progress],
     synthesized: dg.ResourceParam[SynthesizedConfig],
 ) -> dg.MaterializeResult:
     """Pairs of kept images and deterministic edits of them, with instructions in English and Chinese.
 
-    Targets are ingested like any image. Writes `images/synthesized`, `samples/synthesized.parquet` and
-    `texts/synthesized.parquet`; read by `coverage` and `target_measures`.
+    Targets are stored in image shards like other images. Writes `images/synthesized`,
+    `samples/synthesized.parquet` and `texts/synthesized.parquet`. Read by `coverage`.
     """
 
     def build() -> StepOutput:
-        requests = plan_requests(kept_images(lake), synthesized)
+        requests = plan_requests(read_kept_images(lake), synthesized)
         return synthesize(
             lake, requests, "synthesized", synthesized, workers=engine.workers, progress=progress
         )

@@ -1,4 +1,4 @@
-"""Instruction captions (report 2.5.2): each edit in detailed, concise and user-like words, two languages."""
+"""Instructions (report 2.5.2): detailed, concise and user-like texts of each edit in two languages."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from assets.synthesized.templates.template import Wording
 from models.common.seeding import numpy_generator
 
 PROMPT_VERSION = 1
-"""Raised when a form or a phrase changes: texts of two versions may stand side by side."""
+"""Incremented when a form or phrase changes; texts of several versions can be in one table."""
 
 FORMS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("detailed", "en"): (
@@ -43,7 +43,7 @@ FORMS: Mapping[tuple[str, str], tuple[str, ...]] = {
         "我不太会修图，请{command}。",
     ),
 }
-"""Syntactic forms: imperatives, noun phrases without a verb, questions, requests for help."""
+"""Syntactic forms: imperatives, noun phrases, questions and requests for help."""
 
 
 CHINESE_PARAMETERS: Mapping[str, str] = {
@@ -57,11 +57,11 @@ CHINESE_PARAMETERS: Mapping[str, str] = {
     "bottom left": "左下角",
     "bottom right": "右下角",
 }
-"""Names of parameter values; a word that is written into the picture stays as it is."""
+"""Chinese names of parameter values; a word drawn into the image is not translated."""
 
 
 class Instruction(NamedTuple):
-    """One wording of an edit: kind and language as in the text table."""
+    """One text of an edit; `kind` and `lang` are the columns of TEXTS."""
 
     kind: str
     lang: str
@@ -75,12 +75,12 @@ def write_instructions(
 
     Args:
         template: its name in the catalogue.
-        parameters: the values that the edit used; each of them is said.
-        inverse: whether the sample shows the edit undone.
-        seed: of the choice among phrases and forms.
+        parameters: the parameters of the edit; each text mentions all of them.
+        inverse: whether the sample is the inversion of the edit.
+        seed: seed of the choice of phrases and forms.
 
     Raises:
-        KeyError: the template, or its inverse, has no phrases.
+        KeyError: there is no wording for the template or its inverse.
     """
     forms = instruction_forms(template, parameters, inverse=inverse)
     texts = []
@@ -93,22 +93,24 @@ def write_instructions(
 def instruction_forms(
     template: str, parameters: Mapping[str, str], *, inverse: bool
 ) -> dict[tuple[str, str], list[str]]:
-    """Returns every text that an edit may be given, by (kind, language).
+    """Returns all possible texts of an edit by (kind, language).
 
-    No text stands under two kinds, two templates or two sets of parameters, so a text tells what to do.
+    No text occurs for two kinds, templates or sets of parameters, so a text identifies the edit.
     """
     name = inverse_name(template) if inverse else template
-    named = {key: CHINESE_PARAMETERS.get(value, value) for key, value in parameters.items()}
+    chinese = {key: CHINESE_PARAMETERS.get(value, value) for key, value in parameters.items()}
     wordings = WORDINGS[name]
-    phrases = {"en": _filled(wordings.en, parameters), "zh": _filled(wordings.zh, named)}
-    texts = {("original", "en"): [f"{_capital(phrases['en'].commands[0])}."]}
+    phrases = {"en": _fill(wordings.en, parameters), "zh": _fill(wordings.zh, chinese)}
+    texts = {("original", "en"): [f"{_capitalize(phrases['en'].commands[0])}."]}
     for (kind, lang), forms in FORMS.items():
-        found = [_say(form, phrases[lang], command) for form in forms for command in phrases[lang].commands]
-        texts[kind, lang] = list(dict.fromkeys(found))
+        filled = [
+            _apply_form(form, phrases[lang], command) for form in forms for command in phrases[lang].commands
+        ]
+        texts[kind, lang] = list(dict.fromkeys(filled))
     return texts
 
 
-def _filled(wording: Wording, parameters: Mapping[str, str]) -> Wording:
+def _fill(wording: Wording, parameters: Mapping[str, str]) -> Wording:
     return Wording(
         tuple(command.format(**parameters) for command in wording.commands),
         wording.result.format(**parameters),
@@ -116,15 +118,15 @@ def _filled(wording: Wording, parameters: Mapping[str, str]) -> Wording:
     )
 
 
-def _say(form: str, wording: Wording, command: str) -> str:
+def _apply_form(form: str, wording: Wording, command: str) -> str:
     return form.format(
         command=command,
-        Command=_capital(command),
+        Command=_capitalize(command),
         result=wording.result,
-        Result=_capital(wording.result),
+        Result=_capitalize(wording.result),
         detail=wording.detail,
     )
 
 
-def _capital(text: str) -> str:
+def _capitalize(text: str) -> str:
     return text[:1].upper() + text[1:]

@@ -1,4 +1,4 @@
-"""Requests: which template is applied to which images, decided before a pixel is read."""
+"""Edit requests: which template is applied to which images, planned without reading pixels."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from models.common.seeding import numpy_generator
 
 
 class EditRequest(NamedTuple):
-    """One pair to be made. `key` names it: its parameters are drawn from a generator of that name."""
+    """One pair to make; `key` identifies it and seeds the generator of its parameters."""
 
     template: str
     source_ids: tuple[str, ...]
@@ -38,13 +38,13 @@ def edit_request(template: str, sources: Sequence[Mapping[str, str]]) -> EditReq
 
 
 def plan_requests(kept: pl.DataFrame, config: SynthesizedConfig) -> list[EditRequest]:
-    """Returns the forward pairs of both splits, balanced over templates and, within them, over images.
+    """Returns the forward pairs of both splits, balanced over templates and images.
 
-    Every image gets every template at most once, so there are no more than images times templates. A second
-    source comes from the first one's group where that has another image, else from its split.
+    Every template is applied to every image at most once, so there are at most images times templates. A
+    second source is another image of the first one's group or, if there is none, of its split.
 
     Args:
-        kept: images that survived, with image_id, group_id, split and license; an image counts once.
+        kept: the kept images with image_id, group_id, split and license; repeated images are ignored.
         config: the templates, the number of pairs of each split and the seed.
     """
     images = kept.unique("image_id", keep="first", maintain_order=True).sort("image_id")
@@ -65,8 +65,8 @@ def _plan_split(
     templates = config.templates
     period = math.lcm(len(images), len(templates))
     requests: list[EditRequest] = []
-    # Images and templates turn like two wheels, and one tooth is skipped when their pattern would repeat:
-    # so every pair of an image and a template comes up once, and any first part of the row is balanced.
+    # Images and templates advance together, and the template advances by one more whenever the sequence would
+    # repeat. Every pair of image and template occurs once, and any prefix of the sequence is balanced.
     for step in range(len(images) * len(templates)):
         if len(requests) == count:
             break
@@ -80,7 +80,7 @@ def _plan_split(
 def _sources(
     template: str, image: int, images: list[dict[str, str]], seed: int
 ) -> list[dict[str, str]] | None:
-    """Returns the image and as many partners as the template needs, None where the split has too few."""
+    """Returns the image and the other sources of the template; None if the split has too few images."""
     first = images[image]
     missing = TEMPLATES[template].references - 1
     if not missing:

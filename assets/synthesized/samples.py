@@ -1,4 +1,4 @@
-"""What a pair becomes in the tables: a sample, its inversion where it has one, and the texts of both."""
+"""Table rows of a pair: its sample, the inversion if there is one, and the texts of both."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ Row = Mapping[str, Any]
 
 
 class Pair(NamedTuple):
-    """A request carried out: the images as stored and the parameters drawn."""
+    """A synthesized pair: the request, the ids of its stored images, and the parameters."""
 
     request: EditRequest
     source_ids: tuple[str, ...]
@@ -23,7 +23,7 @@ class Pair(NamedTuple):
 
 
 def sample_rows(pair: Pair, seed: int) -> Iterator[Row]:
-    """Yields the pair's sample and, where its template can be undone, the swapped sample (task inversion)."""
+    """Yields the sample of a pair and, if its template is invertible, the swapped sample (task inversion)."""
     request, template = pair.request, TEMPLATES[pair.request.template]
     forward = _sample(request, pair.source_ids, pair.target_id, template.name, pair.parameters)
     kind = {"category": template.kind.category, "subcategory": template.kind.subcategory}
@@ -64,25 +64,25 @@ def text_rows(sample: Row, seed: int) -> Iterator[Row]:
     """Yields the texts of a sample; a concise text refines the detailed one, a user-like text the concise."""
     name = sample["origin"]["template"]
     template = name.partition(":")[0]
-    drawn = derived_seed(seed, "texts", sample["sample_id"])
+    text_seed = derived_seed(seed, "texts", sample["sample_id"])
     parents: dict[str, str] = {}
-    written = write_instructions(
-        template, json.loads(sample["origin"]["parameters"]), inverse=name != template, seed=drawn
+    instructions = write_instructions(
+        template, json.loads(sample["origin"]["parameters"]), inverse=name != template, seed=text_seed
     )
-    for kind, lang, text in written:
-        found = text_id(sample["sample_id"], kind, lang, text)
+    for kind, lang, text in instructions:
+        identifier = text_id(sample["sample_id"], kind, lang, text)
         yield {
-            "text_id": found,
+            "text_id": identifier,
             "sample_id": sample["sample_id"],
             "kind": kind,
             "lang": lang,
             "text": text,
             "model": "template",
             "prompt_version": PROMPT_VERSION,
-            "seed": drawn,
+            "seed": text_seed,
             "parent_text_id": parents.get(lang) if kind != "detailed" else None,
         }
-        parents[lang] = found
+        parents[lang] = identifier
 
 
 def _json(parameters: Mapping[str, str]) -> str:

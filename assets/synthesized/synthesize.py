@@ -1,4 +1,4 @@
-"""The production engine: requests become targets, samples and their texts, shard by shard (report 2.3)."""
+"""Pair synthesis: turns requests into targets, samples and texts, shard by shard (report 2.3)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ import polars as pl
 from assets.engine.pool import map_shards
 from assets.lake.contact_sheet import MAX_COLUMNS, LabelledRow, contact_sheet
 from assets.lake.ids import content_id, digest
-from assets.lake.images import StoredImage, read_image_table, read_images, write_image_shard
+from assets.lake.images import StoredImage, read_images, write_image_shard
+from assets.lake.kept import KEPT_IMAGES_PATH, image_shards
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS
 from assets.lake.steps import StepOutput
@@ -24,20 +25,20 @@ from models.common.pixels import decode, encode_png, shrink
 from models.common.progress import Progress
 from models.common.seeding import numpy_generator
 
-VERSION = "2"
-"""Raised when a template's pixels change, so that shards written before are made again."""
+VERSION = "3"
+"""Incremented when the pixels of a template change, so that existing shards are made again."""
 
-SMALLEST_SOURCE = 32
-"""Pixels of the short side; below it a word or a disc is no longer what its instruction says."""
+MIN_SOURCE_SIDE = 32
+"""Pixels of the short side; in smaller images a word or a disc does not match its instruction."""
 
-PREVIEWED_PAIRS = MAX_COLUMNS // 4
+PREVIEW_PAIRS = MAX_COLUMNS // 4
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The engine's unit of work: some requests, where their sources lie, and where their targets go.
+    """A unit of work: requests, the image shards of their sources, and the path of their targets.
 
-    The path holds a digest of the requests, so other requests never meet measures of these targets.
+    The path contains a digest of the requests, so that measures of these targets are never reused for others.
     """
 
     path: str
@@ -55,18 +56,18 @@ def synthesize(
     workers: int,
     progress: Progress,
 ) -> StepOutput:
-    """Writes the targets, samples and texts of all requests, with the inversions of what can be inverted.
+    """Writes the targets, samples and texts of all requests, including inversions.
 
-    A shard that was written for the same requests and settings is kept, so a killed run loses at most the
-    shards in hand, and what it leaves equals an undisturbed run byte for byte.
+    A shard that was written for the same requests and settings is kept. A killed run loses at most the shards
+    in progress, and after a restart the result equals that of an undisturbed run byte for byte.
 
     Args:
         lake: holds the sources in any image shard.
         requests: from `plan_requests`, or for a gap in the coverage.
-        destination: names the outputs, as in `images/<destination>/` and `samples/<destination>.parquet`.
-        config: seed, sizes and shards.
-        workers: processes.
-        progress: told of each shard.
+        destination: name of the outputs: `images/<destination>/`, `samples/<destination>.parquet`.
+        config: seed, image size and shard size.
+        workers: number of processes.
+        progress: called for each shard.
 
     Raises:
         KeyError: a source is in no image shard.
@@ -77,7 +78,7 @@ def synthesize(
         lake.delete(stale)
     what = f"making pairs ({destination})"
     if all(_finished(lake, shard) for shard in shards):
-        workers = 1  # nothing but markers to read, which is no reason to start processes
+        workers = 1  # only markers are read, which is not worth starting processes for
     made = map_shards(
         partial(make_shard, lake, config), shards, workers=workers, what=what, progress=progress
     )
@@ -101,18 +102,18 @@ def _write_tables(
     samples = list({row["sample_id"]: row for row in rows}.values())
     texts = [row for sample in samples for row in text_rows(sample, seed)]
     tables = (f"samples/{destination}.parquet", f"texts/{destination}.parquet")
-    for path, found, schema in zip(tables, (samples, texts), (SAMPLES, TEXTS), strict=True):
-        lake.write_table(path, pl.DataFrame(found, schema=dict(schema), orient="row"), schema)
+    for path, table_rows, schema in zip(tables, (samples, texts), (SAMPLES, TEXTS), strict=True):
+        lake.write_table(path, pl.DataFrame(table_rows, schema=dict(schema), orient="row"), schema)
     return samples, tables
 
 
 def make_shard(lake: Lake, config: SynthesizedConfig, shard: Shard) -> list[Pair]:
-    """Returns the pairs of one shard, made now or, where its marker says so, before.
+    """Returns the pairs of one shard, and makes them unless its marker exists.
 
-    The marker is written last. Sources below `SMALLEST_SOURCE` pixels give no pair.
+    The marker is written last. Sources below `MIN_SOURCE_SIDE` pixels give no pair.
     """
     if not _finished(lake, shard):
-        lake.write_json(_marker(shard.path), {"pairs": _make(lake, config, shard)})
+        lake.write_json(_marker(shard.path), {"pairs": _make_pairs(lake, config, shard)})
     done = lake.read_json(_marker(shard.path))
     by_key = {request.key: request for request in shard.requests}
     return [
@@ -122,19 +123,19 @@ def make_shard(lake: Lake, config: SynthesizedConfig, shard: Shard) -> list[Pair
 
 
 def _finished(lake: Lake, shard: Shard) -> bool:
-    """Returns whether the shard's marker is there, and so is the shard, unless it has no pair."""
+    """Returns whether the marker of a shard exists, and its file too unless it has no pairs."""
     marker = _marker(shard.path)
     return lake.exists(marker) and (lake.exists(shard.path) or not lake.read_json(marker)["pairs"])
 
 
-def _make(lake: Lake, config: SynthesizedConfig, shard: Shard) -> list[dict[str, Any]]:
-    wanted = sorted({source for request in shard.requests for source in request.source_ids})
-    files = read_images(lake, dict(shard.shard_of), wanted)
+def _make_pairs(lake: Lake, config: SynthesizedConfig, shard: Shard) -> list[dict[str, Any]]:
+    source_ids = sorted({source for request in shard.requests for source in request.source_ids})
+    files = read_images(lake, dict(shard.shard_of), source_ids)
     made: list[dict[str, Any]] = []
     stored: list[StoredImage] = []
     for request in shard.requests:
         sources = [_source(image_id, files[image_id], config) for image_id in request.source_ids]
-        if min(min(source.pixels.shape[:2]) for source in sources) < SMALLEST_SOURCE:
+        if min(min(source.pixels.shape[:2]) for source in sources) < MIN_SOURCE_SIDE:
             continue
         template = TEMPLATES[request.template]
         parameters = template.draw(numpy_generator(config.seed, "parameters", request.key))
@@ -153,7 +154,7 @@ def _make(lake: Lake, config: SynthesizedConfig, shard: Shard) -> list[dict[str,
 class _Source(NamedTuple):
     image_id: str
     pixels: np.ndarray
-    copy: bytes | None  # a shrunk copy that has to be stored, as both sides of a pair have one size
+    copy: bytes | None  # the shrunk source, stored because both sides of a pair have the same size
 
 
 def _source(image_id: str, data: bytes, config: SynthesizedConfig) -> _Source:
@@ -168,41 +169,40 @@ def _source(image_id: str, data: bytes, config: SynthesizedConfig) -> _Source:
 def _shards(
     lake: Lake, requests: Sequence[EditRequest], destination: str, config: SynthesizedConfig
 ) -> list[Shard]:
-    """Returns the requests in shards, ordered by where their sources lie, so that each reads few files."""
+    """Returns the requests in shards, sorted by the image shard of their source, so that each reads few."""
     own = f"images/{destination}/"
-    stored = [path for path in lake.list("images", ".parquet") if not path.startswith(own)]
-    table = read_image_table(lake, stored).unique("image_id", keep="first", maintain_order=True)
-    shard_of = dict(table.select("image_id", "shard").rows())
-    where = {request: (shard_of[request.source_ids[0]], request.source_ids, request) for request in requests}
-    ordered = sorted(where, key=where.__getitem__)
+    shard_of = image_shards(lake, KEPT_IMAGES_PATH)
+    sort_keys = {
+        request: (shard_of[request.source_ids[0]], request.source_ids, request) for request in requests
+    }
+    ordered = sorted(sort_keys, key=sort_keys.__getitem__)
     shards = []
     for start in range(0, len(ordered), config.pairs_per_shard):
         part = tuple(ordered[start : start + config.pairs_per_shard])
-        lies = {source: shard_of[source] for request in part for source in request.source_ids}
+        source_shards = {source: shard_of[source] for request in part for source in request.source_ids}
         plan = digest([VERSION, config.seed, config.long_side, part])[:8]
-        shards.append(Shard(f"{own}shard-{len(shards):03d}-{plan}.parquet", destination, part, lies))
+        shards.append(Shard(f"{own}shard-{len(shards):03d}-{plan}.parquet", destination, part, source_shards))
     return shards
 
 
 def _preview(lake: Lake, shards: Sequence[Shard], made: Sequence[Sequence[Pair]]) -> list[LabelledRow]:
     rows: dict[str, list[np.ndarray]] = {}
     for shard, pairs in zip(shards, made, strict=True):
-        shown = list(_first_of_each(pairs))
-        own = {image_id: shard.path for pair in shown for image_id in (pair.target_id, *pair.source_ids)}
-        where = own | dict(shard.shard_of)
-        wanted = sorted(set(own))
-        files = read_images(lake, where, wanted)
-        for pair in shown:
-            pictures = rows.setdefault(pair.request.template, [])
-            pictures += [decode(files[image_id], 96) for image_id in (*pair.source_ids, pair.target_id)]
-    return [(f"{name}: sources, then target", pictures) for name, pictures in sorted(rows.items())]
+        previewed = list(_first_of_each(pairs))
+        own = {image_id: shard.path for pair in previewed for image_id in (pair.target_id, *pair.source_ids)}
+        shard_of = own | dict(shard.shard_of)
+        files = read_images(lake, shard_of, sorted(own))
+        for pair in previewed:
+            images = rows.setdefault(pair.request.template, [])
+            images += [decode(files[image_id], 96) for image_id in (*pair.source_ids, pair.target_id)]
+    return [(f"{name}: sources, then target", images) for name, images in sorted(rows.items())]
 
 
 def _first_of_each(pairs: Iterable[Pair]) -> Iterator[Pair]:
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for pair in pairs:
-        seen[pair.request.template] = seen.get(pair.request.template, 0) + 1
-        if seen[pair.request.template] <= PREVIEWED_PAIRS:
+        counts[pair.request.template] = counts.get(pair.request.template, 0) + 1
+        if counts[pair.request.template] <= PREVIEW_PAIRS:
             yield pair
 
 

@@ -1,4 +1,4 @@
-"""The photographs that the demo corpus is cut from: those in the wheels we depend on, or a folder's."""
+"""The photographs of the demo corpus: from wheels that Emberline depends on, or from a folder."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,9 +15,25 @@ PUBLIC_DOMAIN = "public domain"
 CC0 = "CC0-1.0"
 
 
+class EmptyCorpusError(CorpusError):
+    """A folder has no readable image.
+
+    Attributes:
+        folder: its path.
+        files: how many files it has.
+    """
+
+    def __init__(self, folder: Path, files: int) -> None:
+        self.folder, self.files = folder, files
+        super().__init__(
+            f"{folder} has {files} files, but none of them is a readable image. Give a folder with JPEG, "
+            "PNG, WebP, AVIF, TIFF, GIF or BMP files, or omit --images to use the built-in photographs."
+        )
+
+
 @dataclass(frozen=True)
 class Photograph:
-    """A readable picture: its name, its file, the content id of its bytes, its short side in pixels."""
+    """A readable image file; `content` is the content id of its bytes, `short_side` is in pixels."""
 
     name: str
     path: Path
@@ -29,20 +45,20 @@ class Photograph:
 
     @property
     def data(self) -> bytes:
-        """The bytes of its file, read anew each time: a folder may hold more than memory does."""
+        """The bytes of its file, read at each access because a folder may be larger than memory."""
         return self.path.read_bytes()
 
 
 @dataclass(frozen=True)
-class Folder:
-    """What a folder holds: photographs, files that are no readable image, and what was left where it is."""
+class FolderContents:
+    """The photographs of a folder, (name, path) of unreadable files, and (name, reason) of skipped ones."""
 
     photographs: tuple[Photograph, ...]
     unreadable: tuple[tuple[str, Path], ...]
-    left_out: tuple[tuple[str, str], ...]
+    skipped: tuple[tuple[str, str], ...]
 
 
-# package, file, licence, what a caption says of it, category (report 2.1; null where none of the three fits)
+# package, file, licence, subject for captions, category (report 2.1; None if no category fits)
 BUILT_IN = (
     ("skimage", "data/astronaut.png", PUBLIC_DOMAIN, "an astronaut in an orange suit", "people"),
     ("skimage", "data/chelsea.png", CC0, "a tabby cat", "nature"),
@@ -64,7 +80,7 @@ BUILT_IN = (
 
 
 def built_in_photographs() -> list[Photograph]:
-    """Returns the ten colour photographs that travel in the wheels of scikit-image and scikit-learn."""
+    """Returns the ten colour photographs in the wheels of scikit-image and scikit-learn."""
     photographs = []
     for package, name, license_, subject, category in BUILT_IN:
         spec = find_spec(package)
@@ -79,25 +95,28 @@ def built_in_photographs() -> list[Photograph]:
     return photographs
 
 
-def folder_photographs(folder: Path, config: DemoCorpusConfig, *, wanted: int, progress: Progress) -> Folder:
-    """Returns up to `wanted` photographs of a folder, and every file met on the way that is none.
+def folder_photographs(
+    folder: Path, config: DemoCorpusConfig, *, count: int, progress: Progress
+) -> FolderContents:
+    """Returns up to `count` photographs of a folder, and the files among them that are not readable.
 
     Files are tried in the order of a seeded hash of their paths, so a large folder is sampled and a small one
-    is taken whole. A file is decoded first in a process of its own.
+    is used completely. Each file is first decoded in a sandboxed process.
 
     Raises:
-        CorpusError: the folder is missing, or holds no picture that can be read.
+        MissingCorpusError: the folder does not exist.
+        EmptyCorpusError: the folder has no readable image.
     """
-    files, left_out = list_folder(folder)
+    files, skipped = list_folder(folder)
     photographs: list[Photograph] = []
     unreadable: list[tuple[str, Path]] = []
     with image_probe(seconds=config.probe.seconds, memory_mib=config.probe.memory_mib) as probe:
         for number, file in enumerate(sorted(files, key=lambda file: digest([config.seed, file.path]))):
             progress("looking at photographs", number, len(files))
-            if len(photographs) == wanted:
+            if len(photographs) == count:
                 break
             if file.size > config.probe.file_mib * 1024**2:
-                left_out.append((file.path, f"over the limit of {config.probe.file_mib} MiB"))
+                skipped.append((file.path, f"over the limit of {config.probe.file_mib} MiB"))
                 continue
             path = folder / file.path
             data = path.read_bytes()
@@ -108,11 +127,8 @@ def folder_photographs(folder: Path, config: DemoCorpusConfig, *, wanted: int, p
             else:
                 unreadable.append((file.path, path))
     if not photographs:
-        raise CorpusError(
-            f"{folder} holds {len(files)} files, and none of them is a readable picture. Give a folder with "
-            "JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP files, or leave --images out for the built-in ones."
-        )
-    return Folder(tuple(photographs), tuple(sorted(unreadable)), tuple(sorted(left_out)))
+        raise EmptyCorpusError(folder, len(files))
+    return FolderContents(tuple(photographs), tuple(sorted(unreadable)), tuple(sorted(skipped)))
 
 
 def _short_side(data: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Additions: plain things put on or around a picture, and taken off again."""
+"""Additions: a frame around an image or a disc on it, and the removal of the disc."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,7 +23,7 @@ DISC_RADIUS, DISC_OFFSET = 0.17, 0.26
 
 
 def frame(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
-    """Returns the picture under a frame of one colour, 14 % of the short side wide."""
+    """Returns the image with a frame of one colour, 14 % of the short side wide."""
     height, width = sources[0].shape[:2]
     border = max(1, round(FRAME_SHARE * min(height, width)))
     edited = np.full_like(sources[0], COLOURS[parameters["color"]])
@@ -33,7 +33,7 @@ def frame(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
 
 
 def disc(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
-    """Returns the picture with a disc of one colour in one of its quarters."""
+    """Returns the image with a disc of one colour in one quarter."""
     height, width = sources[0].shape[:2]
     short = min(height, width)
     down, right = POSITIONS[parameters["position"]]
@@ -46,8 +46,8 @@ def disc(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
 ADD = Kind("semantic", "add")
 REMOVE = Kind("semantic", "remove")
 
-# A disc hides a small part that its surroundings suggest, so its inverse is a removal. A frame hides the
-# whole border, of which nothing is left to go by.
+# A disc covers a small area that its surroundings suggest, so it has an inverse, a removal. A frame covers
+# the whole border and leaves nothing from which to restore it, so it has none.
 TEMPLATES = (
     Template("frame", ADD, 1, one_of(color=FRAME_COLOURS), frame),
     Template("disc", ADD, 1, one_of(color=DISC_COLOURS, position=tuple(POSITIONS)), disc, inverse=REMOVE),

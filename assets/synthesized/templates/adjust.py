@@ -1,4 +1,4 @@
-"""Adjustments: exposure, contrast and orientation of a whole picture."""
+"""Adjustments: exposure, contrast and orientation of a whole image."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ from assets.synthesized.templates.template import (
 )
 
 EXPOSURE = 2.6
-"""Exponent of `darker`, and one over that of `brighter`: a mid grey of 128 becomes 42 or 196."""
+"""Exponent of `darker`, and the inverse of the exponent of `brighter`; a grey of 128 becomes 42 or 196."""
 
 CONTRAST = 0.4
 TONE = Kind("stylistic", "adjust")
@@ -24,32 +24,32 @@ ARRANGEMENT = Kind("structural", "adjust")
 
 
 def brighter(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:  # noqa: ARG001
-    """Returns the picture with all tones lifted, black and white where they were."""
+    """Returns the image with brighter midtones; black and white do not change."""
     return through_curve(sources[0], (1 / EXPOSURE, 1 / EXPOSURE, 1 / EXPOSURE))
 
 
 def darker(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:  # noqa: ARG001
-    """Returns the picture with all tones lowered, undoing `brighter`."""
+    """Returns the image with darker midtones; the inverse of `brighter`."""
     return through_curve(sources[0], (EXPOSURE, EXPOSURE, EXPOSURE))
 
 
 def low_contrast(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:  # noqa: ARG001
-    """Returns the picture with every value at 40 % of its distance from mid grey."""
+    """Returns the image with the distance of every value from mid grey reduced to 40 %."""
     return rounded(127.5 + CONTRAST * (sources[0].astype(np.float64) - 127.5))
 
 
 def mirror(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:  # noqa: ARG001
-    """Returns the picture with left and right exchanged."""
+    """Returns the image mirrored horizontally."""
     return np.ascontiguousarray(sources[0][:, ::-1])
 
 
 def rotate_180(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:  # noqa: ARG001
-    """Returns the picture upside down, as turned by hand."""
+    """Returns the image rotated by 180 degrees."""
     return np.ascontiguousarray(sources[0][::-1, ::-1])
 
 
-# All are inverted. Curves and contrast lose at most a few levels to rounding; mirror and rotation are their
-# own inverses, so swapping them teaches `undo` and shows mirrored pictures as sources.
+# All have an inverse. Curves and contrast lose at most a few levels by rounding. Mirror and rotation are
+# their own inverses; their swapped pairs teach "undo" and have mirrored images as sources.
 TEMPLATES = (
     Template("brighter", TONE, 1, no_choice, brighter, inverse=TONE),
     Template("darker", TONE, 1, no_choice, darker, inverse=TONE),

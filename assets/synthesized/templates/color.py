@@ -1,4 +1,4 @@
-"""Colour edits: other hues or none, with every shape where it was."""
+"""Colour edits, which change hues and saturation but no shapes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,17 +17,17 @@ from assets.synthesized.templates.template import (
 )
 
 WARM = 1.7
-"""Exponent of blue, and one over that of red: a visible cast without clipping."""
+"""Exponent of blue, and the inverse of the exponent of red; it gives a visible cast without clipping."""
 
 SATURATION = 2.5
-SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]])
-"""The matrix of the W3C filter `sepia(1)`, rows red, green, blue."""
+SEPIA = np.array([[393, 769, 189], [349, 686, 168], [272, 534, 131]])
+"""The matrix of the W3C filter `sepia(1)` in thousandths, rows red, green, blue."""
 
 COLOR = Kind("stylistic", "color")
 
 
 def grayscale(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:  # noqa: ARG001
-    """Returns the picture in greys of its Rec. 601 luma."""
+    """Returns the Rec. 601 luma of the image as RGB."""
     return cv2.cvtColor(_grey(sources[0]), cv2.COLOR_GRAY2RGB)
 
 
@@ -37,32 +37,34 @@ def invert(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
 
 
 def warmer(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:  # noqa: ARG001
-    """Returns the picture with more red and less blue."""
+    """Returns the image with more red and less blue."""
     return through_curve(sources[0], (1 / WARM, 1.0, WARM))
 
 
 def cooler(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:  # noqa: ARG001
-    """Returns the picture with more blue and less red, undoing `warmer`."""
+    """Returns the image with more blue and less red; the inverse of `warmer`."""
     return through_curve(sources[0], (WARM, 1.0, 1 / WARM))
 
 
 def saturate(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:  # noqa: ARG001
-    """Returns the picture with every colour 2.5 times as far from grey."""
+    """Returns the image with the distance of every colour from grey multiplied by 2.5."""
     grey = _grey(sources[0])[:, :, None].astype(np.float64)
     return rounded(grey + SATURATION * (sources[0] - grey))
 
 
 def sepia(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:  # noqa: ARG001
-    """Returns the picture in the brown tones of an old print."""
-    return rounded(sources[0] @ SEPIA.T)
+    """Returns the image in the brown tones of an old print."""
+    # Integers, because one pixel in a thousand lies halfway between two levels: there the last bit of a
+    # floating-point product, which differs between CPUs, would decide, and with it the image's id.
+    return rounded((sources[0].astype(np.int64) @ SEPIA.T) / 1000)
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
 
 
-# A negative and a colour cast can be undone exactly, or to a rounding. Greys and sepia have lost the hues,
-# and saturation clips, so their inverses would have to guess.
+# A negative can be undone exactly, a colour cast up to rounding. Greyscale and sepia lose the hues and
+# saturation clips, so they have no inverse.
 TEMPLATES = (
     Template("grayscale", COLOR, 1, no_choice, grayscale),
     Template("invert", COLOR, 1, no_choice, invert, inverse=COLOR),

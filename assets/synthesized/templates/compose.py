@@ -1,4 +1,4 @@
-"""Compositions of more than one reference."""
+"""Compositions of several references."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,13 +9,13 @@ from models.common.pixels import cover_crop
 
 
 def side_by_side(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:  # noqa: ARG001
-    """Returns the left half of picture 1 beside the right half of picture 2, at the size of picture 1."""
+    """Returns the left half of image 1 beside the right half of image 2, at the size of image 1."""
     height, width = sources[0].shape[:2]
     second = cover_crop(sources[1], height, width)
     return np.concatenate([sources[0][:, : width // 2], second[:, width // 2 :]], axis=1)
 
 
-# Not inverted: half of each picture is gone.
+# No inverse, because half of each image is lost.
 TEMPLATES = (Template("side_by_side", Kind("structural", "compose"), 2, no_choice, side_by_side),)
 
 

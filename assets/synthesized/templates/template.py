@@ -1,4 +1,4 @@
-"""What a template is: one deterministic edit with a name, a place in the taxonomy and few choices."""
+"""The type of a template: a deterministic edit with a name, a category and a few parameters."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 Parameters = Mapping[str, str]
-"""Choices from small named sets; every one of them is said in the instruction."""
+"""Values from small sets, by name; the instruction mentions all of them."""
 
 
 class Wording(NamedTuple):
-    """The words for one kind of edit in one language.
+    """The phrases for one edit in one language.
 
     `{word}`, `{color}` and `{position}` stand for the parameters of the template.
 
     Attributes:
-        commands: imperatives; the first is the canonical instruction. None occurs under two kinds of edit.
+        commands: imperatives; the first is the canonical instruction. None occurs for two edits.
         result: a noun phrase for the edited image.
         detail: a sentence that says exactly what changes.
     """
@@ -27,7 +27,7 @@ class Wording(NamedTuple):
 
 
 class Wordings(NamedTuple):
-    """The words for one kind of edit in both languages."""
+    """The phrases for one edit in both languages."""
 
     en: Wording
     zh: Wording
@@ -39,7 +39,7 @@ Apply = Callable[[Sequence[np.ndarray], Parameters], np.ndarray]
 
 @dataclass(frozen=True)
 class Kind:
-    """Where an edit stands: a category of report 2.1 (I2I) and the category of REDEdit-Bench."""
+    """The category of an edit in report 2.1 (I2I), and as subcategory that of REDEdit-Bench."""
 
     category: str
     subcategory: str
@@ -50,12 +50,12 @@ class Template:
     """A model-free edit (report 2.3).
 
     Attributes:
-        name: also the kind of edit in every figure; `<name>:inverse` is the swapped pair.
-        kind: of the edit itself.
-        references: how many pictures it takes.
-        draw: parameters from a generator.
-        apply: the target (H, W, 3) uint8 from the sources, of the first source's size; no randomness.
-        inverse: the kind of the swapped pair, None where the edit loses what its inverse would have to show.
+        name: name of the edit; `<name>:inverse` is the name of the swapped pair.
+        kind: category of the edit.
+        references: number of source images.
+        draw: draws parameters from a generator.
+        apply: returns the target (H, W, 3) uint8 at the size of the first source; it uses no randomness.
+        inverse: category of the swapped pair; None if the edit loses information that the inverse needs.
     """
 
     name: str
@@ -67,17 +67,17 @@ class Template:
 
     @property
     def invertible(self) -> bool:
-        """Whether source and target may be swapped into a second sample (task inversion, report 2.3)."""
+        """Whether source and target can be swapped to give a second sample (task inversion, report 2.3)."""
         return self.inverse is not None
 
 
-def no_choice(generator: np.random.Generator) -> Parameters:  # noqa: ARG001 the signature of every draw
-    """Returns no parameters, for edits that come in one strength."""
+def no_choice(generator: np.random.Generator) -> Parameters:  # noqa: ARG001 the signature of Draw
+    """Returns no parameters, for edits that have none."""
     return {}
 
 
 def one_of(**choices: Sequence[str]) -> Draw:
-    """Returns a draw that takes one value of each named set, all equally likely."""
+    """Returns a Draw that selects one value of each set with equal probability."""
 
     def draw(generator: np.random.Generator) -> Parameters:
         return {name: str(values[int(generator.integers(len(values)))]) for name, values in choices.items()}
@@ -91,7 +91,7 @@ def rounded(values: np.ndarray) -> np.ndarray:
 
 
 def through_curve(pixels: np.ndarray, exponents: tuple[float, float, float]) -> np.ndarray:
-    """Returns pixels with each channel v (0 to 1) raised to its exponent: no value clips, order is kept."""
+    """Returns pixels with each channel, scaled to 0 to 1, raised to its exponent; no value is clipped."""
     levels = np.linspace(0, 1, 256)
     curves = np.stack([rounded(255 * levels**exponent) for exponent in exponents], axis=1)
     return np.stack([curves[pixels[:, :, channel], channel] for channel in range(3)], axis=2)

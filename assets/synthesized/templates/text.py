@@ -1,4 +1,4 @@
-"""Text edits: words at a fixed anchor (a structured layout template of report 2.3)."""
+"""Text edits: a word at a fixed position (a structured layout template of report 2.3)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from models.common.lettering import paint, text_mask
 
 WORDS = ("SALE", "OPEN", "HELLO", "NEW")
 BAND = 0.34
-"""Height of the band as a share of the short side: 22 pixels of 64, so that letters stay legible there."""
+"""Height of the band as a share of the short side: 22 pixels of 64, so that letters are legible."""
 
 LETTERS = (0.86, 0.62)
 """Width of the word as a share of the short side, and its height as a share of the band."""
@@ -18,9 +18,9 @@ PAPER, INK = 255, (0, 0, 0)
 
 
 def text_banner(sources: Sequence[np.ndarray], parameters: Parameters) -> np.ndarray:
-    """Returns the picture with a white band across its middle that carries a word in black.
+    """Returns the image with a black word on a white band across the middle.
 
-    The middle is what every centre crop keeps, so the word survives a bucket of another shape.
+    Every centre crop contains the middle, so the word is complete in buckets of any aspect ratio.
     """
     height, width = sources[0].shape[:2]
     short = min(height, width)
@@ -35,8 +35,8 @@ def text_banner(sources: Sequence[np.ndarray], parameters: Parameters) -> np.nda
 
 TEXT = Kind("structural", "text")
 
-# Inverted: taking lettering off a picture is a task of its own. Its truth under the band is one of many
-# possible ones, which is what every removal asks of a model.
+# It has an inverse, because text removal is a task of its own. The original under the band is one of many
+# valid results, as for every removal.
 TEMPLATES = (Template("text_banner", TEXT, 1, one_of(word=WORDS), text_banner, inverse=TEXT),)
 
 
