@@ -1,35 +1,44 @@
-"""Words drawn into pictures with a font that travels inside OpenCV, Latin and Chinese alike."""
+"""Draws Latin and Chinese text into images with a font that is part of OpenCV."""
 
 import cv2
 import numpy as np
 
 FONT = "uni"
-"""OpenCV's built-in WenQuanYi Micro Hei: no font file to find, so every machine draws the same pixels."""
+"""WenQuanYi Micro Hei, built into OpenCV: it needs no font file, so all machines draw the same pixels."""
 
-MEASURED_AT = 100
+REFERENCE_SIZE = 100
+
+
+class InvisibleTextError(ValueError):
+    """A text has no visible character to draw."""
+
+
+class TextDoesNotFitError(ValueError):
+    """A text does not fit into its box at any size."""
 
 
 def text_mask(text: str, max_width: int, max_height: int) -> np.ndarray:
-    """Returns the coverage (h, w) uint8 of one line of text, cut tight, as large as fits the box.
+    """Returns the coverage (h, w) uint8 of one line of text, tightly cropped, at the largest size that fits.
 
     Raises:
-        ValueError: the text has no visible sign, or the box is too small for a size of one pixel.
+        InvisibleTextError: the text has no visible character.
+        TextDoesNotFitError: the box is too small.
     """
-    height, width = _drawn(text, MEASURED_AT).shape
-    size = int(MEASURED_AT * min(max_width / max(width, 1), max_height / max(height, 1)))
-    for smaller in range(size, 0, -1):  # hinting can make a size one pixel wider than proportion says
-        mask = _drawn(text, smaller)
+    height, width = _draw(text, REFERENCE_SIZE).shape
+    size = int(REFERENCE_SIZE * min(max_width / max(width, 1), max_height / max(height, 1)))
+    for smaller in range(size, 0, -1):  # hinting can make the text one pixel wider than expected
+        mask = _draw(text, smaller)
         if mask.shape[0] <= max_height and mask.shape[1] <= max_width:
             return mask
-    raise ValueError(f"{text!r} does not fit into {max_width}x{max_height} pixels.")
+    raise TextDoesNotFitError(f"{text!r} does not fit into {max_width}x{max_height} pixels.")
 
 
 def paint(
     pixels: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int], *, top: int, left: int, opacity: float
 ) -> np.ndarray:
-    """Returns a copy of (H, W, 3) pixels with `colour` laid over them where the mask (h, w) covers.
+    """Returns a copy of (H, W, 3) pixels with `colour` blended in by the coverage of the mask (h, w).
 
-    What lies outside the picture is cut off.
+    The part of the mask outside the image is ignored.
     """
     painted = pixels.copy()
     y0, x0 = max(top, 0), max(left, 0)
@@ -42,11 +51,11 @@ def paint(
     return painted
 
 
-def _drawn(text: str, size: int) -> np.ndarray:
+def _draw(text: str, size: int) -> np.ndarray:
     canvas = np.zeros((size * 2, size * (len(text) + 2), 3), np.uint8)
     at = (size // 2, size + size // 2)
     cv2.putText(canvas, text, at, (255, 255, 255), cv2.FontFace(FONT), size)
     rows, columns = np.nonzero(canvas[:, :, 0])
     if not rows.size:
-        raise ValueError(f"{text!r} has no visible sign to draw.")
+        raise InvisibleTextError(f"{text!r} has no visible character.")
     return canvas[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1, 0]

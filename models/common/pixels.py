@@ -1,4 +1,4 @@
-"""How the bytes of an image file become the pixels that every measure and every model sees."""
+"""Converts image files to the canonical pixels that all measures and models use, and back."""
 
 import io
 from typing import NamedTuple
@@ -7,25 +7,25 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-# Intel's primitives give other last bits for other alignments of memory (cv2.magnitude does), and those
-# change from run to run; a measure has to be the same twice. The switch is that of the importing thread.
+# With Intel IPP the last bits of some results (cv2.magnitude) depend on memory alignment, which differs from
+# run to run, but measures must be reproducible. The switch applies to the importing thread only.
 cv2.ipp.setUseIPP(False)
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
-"""Pillow decoders that untrusted bytes may reach; Ghostscript, FITS and the like stay shut."""
+"""Pillow decoders used for untrusted bytes; others, such as Ghostscript and FITS, are never used."""
 
 MAX_PIXELS = 64_000_000
-"""Larger headers are refused before a pixel is decoded: RGB at this size is 192 MB."""
+"""Larger images are refused before pixels are decoded; RGB at this size takes 192 MB."""
 
 ORIENTATION_TAG = 274
 
 
 class UnreadableImageError(ValueError):
-    """The bytes are not an image that Emberline decodes; the message is the reason, in lower case."""
+    """An image file cannot be decoded; the message is the reason in lower case, stored in records."""
 
 
 class Header(NamedTuple):
-    """What a file says of itself before its pixels are decoded; sizes are as stored, in pixels."""
+    """The header of an image file; width and height are as stored, in pixels."""
 
     format: str
     width: int
@@ -34,34 +34,35 @@ class Header(NamedTuple):
 
 
 def read_header(data: bytes) -> Header:
-    """Returns format, stored size and EXIF orientation (1 to 8, 1 where absent or invalid).
+    """Returns format, stored size and EXIF orientation (1 to 8; 1 if absent or invalid).
 
     Raises:
-        UnreadableImageError: not an image, a format outside `FORMATS`, or over `MAX_PIXELS`.
+        UnreadableImageError: the file is no image, not in `FORMATS`, or larger than `MAX_PIXELS`.
     """
-    with _opened(data) as image:
+    with _open(data) as image:
         return Header(str(image.format), image.width, image.height, _orientation(image))
 
 
 def decode(data: bytes, long_side: int | None = None, *, ground: str = "white") -> np.ndarray:
-    """Returns canonical pixels, (H, W, 3) uint8 sRGB: upright, on white where transparent, first frame only.
+    """Returns canonical pixels, (H, W, 3) uint8 sRGB: upright, without transparency, first frame only.
 
-    Another `ground` than white is for looking at what white hides.
-
-    With `long_side` the longer side is shrunk to at most that many pixels (area averaging; never enlarged).
-    A JPEG is decoded at a reduced DCT scale where that still leaves at least `long_side` pixels.
+    Args:
+        data: bytes of the file.
+        long_side: the longer side is shrunk to at most this many pixels, by area averaging, and never
+            enlarged. A JPEG is decoded at a reduced DCT scale if that leaves at least `long_side` pixels.
+        ground: colour behind transparent pixels.
 
     Raises:
-        UnreadableImageError: the header or the pixel data are broken, truncated or too large.
+        UnreadableImageError: header or pixel data are corrupt, truncated or too large.
     """
     try:
-        with _opened(data) as image:
+        with _open(data) as image:
             if long_side is not None and image.format == "JPEG":
                 image.draft("RGB", (long_side, long_side))
-            pixels = np.asarray(_canonical(image, ground))
+            pixels = np.asarray(_to_canonical(image, ground))
     except UnreadableImageError:
         raise
-    except Exception as error:  # Pillow's plugins raise anything, from SyntaxError to struct.error
+    except Exception as error:  # Pillow plugins raise any type, from SyntaxError to struct.error
         raise UnreadableImageError(f"pixels do not decode: {error}") from error
     return shrink(pixels, long_side) if long_side is not None else pixels
 
@@ -77,9 +78,9 @@ def shrink(pixels: np.ndarray, long_side: int) -> np.ndarray:
 
 
 def cover_crop(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Returns (height, width, 3): scaled to cover the box, then cropped around the centre.
+    """Returns pixels scaled to cover (height, width) and cropped around the centre.
 
-    Source and target of a pair go through the same call with the same box, so pixels stay aligned.
+    Source and target of a pair are cropped to the same size, so their pixels stay aligned.
     """
     scale = max(height / pixels.shape[0], width / pixels.shape[1])
     size = (max(width, round(pixels.shape[1] * scale)), max(height, round(pixels.shape[0] * scale)))
@@ -90,23 +91,23 @@ def cover_crop(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """Returns (H, W, 3) uint8 pixels as PNG bytes; equal pixels give equal bytes."""
+    """Returns (H, W, 3) uint8 pixels as PNG; equal pixels give equal bytes."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", compress_level=4)
     return buffer.getvalue()
 
 
 def encode_jpeg(pixels: np.ndarray, quality: int) -> bytes:
-    """Returns (H, W, 3) uint8 pixels as JPEG bytes with full-resolution colour (4:4:4)."""
+    """Returns (H, W, 3) uint8 pixels as JPEG with full-resolution chroma (4:4:4)."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()
 
 
-def _opened(data: bytes) -> Image.Image:
+def _open(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Exception as error:  # as in decode: header parsers raise anything
+    except Exception as error:  # header parsers raise any type
         reason = "not an image in a supported format"
         detail = "" if isinstance(error, UnidentifiedImageError) else f": {error}"
         raise UnreadableImageError(reason + detail) from error
@@ -117,18 +118,18 @@ def _opened(data: bytes) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        found = image.getexif().get(ORIENTATION_TAG, 1)
-    except Exception as error:  # a PNG may hold its EXIF behind pixels that are cut off
+        orientation = image.getexif().get(ORIENTATION_TAG, 1)
+    except Exception as error:  # the EXIF of a PNG may be behind truncated pixel data
         raise UnreadableImageError(f"EXIF does not parse: {error}") from error
-    return found if found in range(1, 9) else 1
+    return orientation if orientation in range(1, 9) else 1
 
 
-def _canonical(image: Image.Image, ground: str) -> Image.Image:
+def _to_canonical(image: Image.Image, ground: str) -> Image.Image:
     profile = image.info.get("icc_profile")
     image.load()
     upright = ImageOps.exif_transpose(image) or image
     if upright.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        upright = _eight_bit(upright)
+        upright = _to_eight_bit(upright)
     if upright.has_transparency_data:
         upright = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", upright.size, ground), upright)
@@ -137,7 +138,7 @@ def _canonical(image: Image.Image, ground: str) -> Image.Image:
     return upright.convert("RGB")
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def _to_eight_bit(image: Image.Image) -> Image.Image:
     values = np.asarray(image, dtype=np.float64)
     top = 65535.0 if image.mode.startswith("I") else max(float(values.max(initial=0.0)), 1.0)
     return Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8))
@@ -149,4 +150,4 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
         return converted or image
     except (ImageCms.PyCMSError, OSError):
-        return image  # a broken profile is common and says nothing about the pixels
+        return image  # corrupt profiles are common and do not affect the pixels

@@ -1,8 +1,8 @@
-"""Ties a process's life to its parent's: `python -m models.common.processes -m MODULE ...`.
+"""Ends a process when its parent dies: `python -m models.common.processes -m MODULE ...`.
 
-A Dagster step or a server that dies by SIGKILL would otherwise leave its children behind, and a retry would
-start a second set beside them. Everything after `-m models.common.processes` goes to the interpreter that
-takes its place. Imports nothing heavy, since it runs before every training.
+Otherwise a Dagster step or a server killed by SIGKILL would leave its child processes running, and a retry
+would start a second set. The arguments after `-m models.common.processes` are passed to the interpreter that
+replaces this process. This module imports nothing heavy, because it runs before every training.
 """
 
 import ctypes
@@ -23,8 +23,8 @@ def die_with_parent(death_signal: signal.Signals) -> None:
     """Asks the kernel to send `death_signal` to this process when its parent dies; survives exec.
 
     Raises:
-        OSError: the kernel refused.
-        SystemExit: the parent died before it was asked.
+        OSError: the kernel refused the request.
+        SystemExit: the parent died before the request.
     """
     parent = os.getppid()
     if sys.platform != "linux":
@@ -38,7 +38,7 @@ def die_with_parent(death_signal: signal.Signals) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Becomes the interpreter with these arguments; returns its exit code where it can only be waited for."""
+    """Replaces this process by the interpreter; where that is not possible, returns its exit code."""
     command = [sys.executable, *arguments]
     if sys.platform == "linux":
         die_with_parent(signal.SIGTERM)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def wait_while_parent_lives(command: Sequence[str]) -> int:
-    """Returns the exit code of a command that is ended when the parent dies; for systems without prctl."""
+    """Runs a command, ends it when the parent dies, and returns its exit code; for systems without prctl."""
     parent = os.getppid()
     with subprocess.Popen(command) as process:
         while process.poll() is None:

@@ -1,10 +1,10 @@
-"""How long work says where it stands: one callable, passed down, that a console or a log listens to."""
+"""Progress reporting: a callable that is passed to long-running functions."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+"""Called with the name of the work, the number of finished items, and the total."""
 
 Item = TypeVar("Item")
 
@@ -14,7 +14,7 @@ def silent(what: str, done: int, total: int) -> None:
 
 
 def tracked(items: Iterable[Item], total: int, what: str, progress: Progress) -> Iterator[Item]:
-    """Yields the items, reporting before the first and after each."""
+    """Yields the items and reports progress before the first one and after each."""
     progress(what, 0, total)
     for done, item in enumerate(items, start=1):
         yield item

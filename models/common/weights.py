@@ -1,4 +1,4 @@
-"""Weights of our own small models in a folder: safetensors, and a config that names the architecture."""
+"""Stores the weights of a small model in a folder: safetensors and a config with the architecture."""
 
 import json
 from collections.abc import Mapping
@@ -12,13 +12,28 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 
 
+class ArchitectureError(ValueError):
+    """A folder has weights of another architecture.
+
+    Attributes:
+        found: the architecture in its config.
+    """
+
+    def __init__(self, config: Path, expected: str, found: str | None) -> None:
+        self.found = found
+        super().__init__(
+            f"{config}: expected architecture {expected!r}, found {found!r}. "
+            "Delete the folder and run the step again to train a new model."
+        )
+
+
 def save_weights(folder: Path, weights: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> list[Path]:
     """Writes `model.safetensors` and `config.json`; returns their paths.
 
     Args:
-        folder: made if it is missing.
-        weights: by name.
-        config: with `architecture`, which `load_weights` asks for.
+        folder: created if it is missing.
+        weights: tensors by name.
+        config: must have `architecture`, which `load_weights` checks.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS).write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))
@@ -30,12 +45,9 @@ def load_weights(folder: Path, architecture: str) -> dict[str, torch.Tensor]:
     """Returns the weights of a folder by name.
 
     Raises:
-        ValueError: the folder holds another architecture.
+        ArchitectureError: the folder has weights of another architecture.
     """
     found = json.loads((folder / CONFIG).read_text()).get("architecture")
     if found != architecture:
-        raise ValueError(
-            f"{folder / CONFIG}: {architecture!r} expected, {found!r} found. "
-            "Delete the folder and run again to train it anew."
-        )
+        raise ArchitectureError(folder / CONFIG, architecture, found)
     return load_file(folder / WEIGHTS)

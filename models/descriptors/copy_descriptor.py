@@ -1,7 +1,7 @@
-"""The copy descriptor: one unit vector a picture, near for copies of one photograph, far for anything else.
+"""The copy descriptor: a unit vector for each image, similar for copies of one photograph only.
 
-A small network trained with the recipe of SSCD (Pizzi et al., 2022, arXiv 2202.10261), which the report
-names as the system behind its first level of deduplication (2.2.1).
+It is a small network trained with the recipe of SSCD (Pizzi et al., 2022, arXiv 2202.10261), which the report
+uses for its first level of deduplication (2.2.1).
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.common.thumbnail import SIDE, squeeze
+from models.common.thumbnail import SIDE, resize_to_square
 from models.common.weights import WEIGHTS, load_weights, save_weights
 
 DIMENSIONS = 128
@@ -32,28 +32,28 @@ class CopyDescriptor(nn.Module):
         self.gem_power = nn.Parameter(torch.tensor(3.0))
         self.head = nn.Linear(256, DIMENSIONS)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Returns unit vectors (B, 128) of pictures (B, 3, 64, 64) in [-1, 1]."""
-        features = self.blocks(self.stem(pictures)).clamp(min=1e-6)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns unit vectors (B, 128) of images (B, 3, 64, 64) in [-1, 1]."""
+        features = self.blocks(self.stem(images)).clamp(min=1e-6)
         pooled = features.pow(self.gem_power).mean((2, 3)).pow(1 / self.gem_power)
         return F.normalize(self.head(pooled), dim=1)
 
     @torch.no_grad()
-    def describe(self, pictures: np.ndarray) -> np.ndarray:
-        """Returns unit vectors (N, 128) float32 of squares (N, 64, 64, 3) uint8; a mirror image has the same.
+    def describe(self, images: np.ndarray) -> np.ndarray:
+        """Returns unit vectors (N, 128) float32 of squares (N, 64, 64, 3) uint8.
 
-        A picture's vector and that of its mirror image are added, so a mirrored copy costs no similarity.
+        The vectors of an image and of its mirror image are added, so both get the same vector.
         """
         parts = []
-        for start in range(0, len(pictures), BATCH):
-            batch = to_input(pictures[start : start + BATCH])
+        for start in range(0, len(images), BATCH):
+            batch = to_input(images[start : start + BATCH])
             both = self(batch) + self(batch.flip(3).contiguous(memory_format=torch.channels_last))
             parts.append(F.normalize(both, dim=1).numpy())
         return np.concatenate(parts) if parts else np.zeros((0, DIMENSIONS), np.float32)
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a 1x1 shortcut; halves the resolution."""
+    """Two 3x3 convolutions with a 1x1 shortcut; halves the resolution."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -69,14 +69,14 @@ class ResidualBlock(nn.Module):
         return F.relu(self.second_norm(self.second(inner)) + self.shortcut(features))
 
 
-def to_input(pictures: np.ndarray) -> torch.Tensor:
+def to_input(images: np.ndarray) -> torch.Tensor:
     """Returns (N, 3, H, W) float32 in [-1, 1] of (N, H, W, 3) uint8."""
-    planes = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)
+    planes = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
     return planes.float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
 
 
 def new_descriptor(seed: int) -> CopyDescriptor:
-    """Returns an untrained descriptor whose weights follow from `seed` alone."""
+    """Returns an untrained descriptor with weights drawn from `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return CopyDescriptor().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -88,11 +88,15 @@ def save_descriptor(model: CopyDescriptor, folder: Path) -> list[Path]:
     return save_weights(folder, model.state_dict(), config)
 
 
+class WeightsChangedError(ValueError):
+    """The weights in a folder are not those of the measure that uses them."""
+
+
 def load_descriptor(folder: Path) -> CopyDescriptor:
     """Returns a saved descriptor, ready to describe.
 
     Raises:
-        ValueError: the folder holds another architecture.
+        ArchitectureError: the folder has weights of another architecture.
     """
     model = CopyDescriptor()
     model.load_state_dict(load_weights(folder, ARCHITECTURE))
@@ -104,21 +108,25 @@ def weights_digest(folder: Path) -> str:
     return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:12]
 
 
-def describe_pictures(
-    folder: Path, digest: str, pictures: Sequence[np.ndarray]
+def describe_images(
+    folder: Path, digest: str, images: Sequence[np.ndarray]
 ) -> list[Mapping[str, list[float]]]:
-    """Returns a row `{"vector": 128 floats}` for each (H, W, 3) picture; a worker loads the weights once."""
-    if not pictures:
+    """Returns a row `{"vector": 128 floats}` for each (H, W, 3) image; each process loads the weights once.
+
+    Raises:
+        WeightsChangedError: the weights in the folder do not have this digest.
+    """
+    if not images:
         return []
-    vectors = _loaded(folder, digest).describe(np.stack([squeeze(picture) for picture in pictures]))
+    vectors = _load_cached(folder, digest).describe(np.stack([resize_to_square(image) for image in images]))
     return [{"vector": vector.tolist()} for vector in vectors]
 
 
 @lru_cache(maxsize=1)
-def _loaded(folder: Path, digest: str) -> CopyDescriptor:
+def _load_cached(folder: Path, digest: str) -> CopyDescriptor:
     found = weights_digest(folder)
     if found != digest:
-        raise ValueError(
-            f"{folder / WEIGHTS}: digest {found} found, {digest} expected. Run the measures again."
+        raise WeightsChangedError(
+            f"{folder / WEIGHTS}: expected digest {digest}, found {found}. Run the measures again."
         )
     return load_descriptor(folder)

@@ -1,4 +1,4 @@
-"""Euler sampling from noise, the same for validation, rollouts and the benchmark."""
+"""Euler sampling from noise, used for validation, rollouts and the benchmark."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from models.editor.transformer import predict_velocity
 
 
 def shift_sigma(sigma: torch.Tensor, mu: float) -> torch.Tensor:
-    """Returns noise levels moved up by the exponential shift: logit(sigma) + mu. Zero and one stay."""
+    """Returns noise levels after the exponential shift, logit(sigma) + mu; 0 and 1 do not change."""
     return sigma * math.exp(mu) / (1 + sigma * (math.exp(mu) - 1))
 
 
@@ -21,7 +21,7 @@ def sigma_schedule(steps: int, mu: float = 0.0) -> torch.Tensor:
 
 
 def initial_noise(keys: Sequence[str], shape: Sequence[int], seed: int) -> torch.Tensor:
-    """Returns noise (B, *shape); a sample's noise depends on its own key and the seed, not on the batch."""
+    """Returns noise (B, *shape); the noise of a sample depends on its key and the seed, not on the batch."""
     return torch.stack([torch.randn(*shape, generator=torch_generator(seed, "noise", key)) for key in keys])
 
 

@@ -1,10 +1,10 @@
-"""A pipeline as a folder that diffusers opens where Emberline is not installed."""
+"""Saves a pipeline as a folder that diffusers can load without Emberline."""
 
 import ast
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +19,21 @@ from models.editor.pipeline import EmberlineEditPipeline
 MODELS = Path(__file__).parents[1]
 
 
+class NameCollisionError(ValueError):
+    """Modules that are copied into one file define the same name.
+
+    Attributes:
+        names: the names defined more than once.
+    """
+
+    def __init__(self, names: set[str], modules: Iterable[str]) -> None:
+        self.names = names
+        super().__init__(
+            f"{', '.join(modules)} are copied into one file, but more than one defines "
+            f"{', '.join(sorted(names))}."
+        )
+
+
 def save_pipeline(
     folder: Path,
     *,
@@ -28,15 +43,15 @@ def save_pipeline(
     resolution_shift: ResolutionShift | None,
     sample_size: int,
 ) -> None:
-    """Writes a self-contained diffusers folder; equal parts give equal bytes.
+    """Writes a self-contained diffusers folder; equal components give equal bytes.
 
     Args:
-        folder: appears when it is complete; what was there is replaced.
+        folder: is created when complete, and replaces an existing folder.
         transformer: the trained editor.
-        codec: pixels to latents and back, a class of `models/`.
+        codec: converts pixels to latents and back; its class must be in `models/`.
         text_encoder_folder: from `models.text_encoders.minilm.find_text_encoder`.
-        resolution_shift: what noise levels were shifted by in training; None where they were not.
-        sample_size: side in pixels of the pictures that the editor was trained on.
+        resolution_shift: the shift of noise levels in training, or None.
+        sample_size: side in pixels of the training images.
     """
     pipeline = EmberlineEditPipeline(
         transformer=transformer,
@@ -46,16 +61,16 @@ def save_pipeline(
         tokenizer=AutoTokenizer.from_pretrained(str(text_encoder_folder), local_files_only=True),
         sample_size=sample_size,
     )
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    pipeline.save_pretrained(unfinished, safe_serialization=True)
-    _carry_code(unfinished, codec_module=type(codec).__module__, codec_class=type(codec).__name__)
+    temporary = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(temporary, ignore_errors=True)
+    pipeline.save_pretrained(temporary, safe_serialization=True)
+    _write_code(temporary, codec_module=type(codec).__module__, codec_class=type(codec).__name__)
     shutil.rmtree(folder, ignore_errors=True)
-    unfinished.replace(folder)
+    temporary.replace(folder)
 
 
 def scheduler_with(shift: ResolutionShift | None) -> FlowMatchEulerDiscreteScheduler:
-    """Returns the scheduler whose noise levels are those of `models.editor.sampling.sigma_schedule`."""
+    """Returns the scheduler with the noise levels of `models.editor.sampling.sigma_schedule`."""
     if shift is None:
         return FlowMatchEulerDiscreteScheduler(shift=1.0)
     return FlowMatchEulerDiscreteScheduler(
@@ -68,23 +83,23 @@ def scheduler_with(shift: ResolutionShift | None) -> FlowMatchEulerDiscreteSched
 
 
 def self_contained_source(module: str) -> str:
-    """Returns the source of a module of `models`, such as `editor.pipeline`, after the sources that it imports.
+    """Returns the source of a module of `models`, as `editor.pipeline`, after the sources that it imports.
 
     Raises:
-        ValueError: two of these modules define the same name.
+        NameCollisionError: two of these modules define the same name.
     """
     parts: dict[str, str] = {}
     _collect(module, parts)
     source = "\n\n\n".join(parts.values()) + "\n"
     names = sorted(_defined_names(source))
-    twice = {name for name, following in pairwise(names) if name == following}
-    if twice:
-        raise ValueError(f"{', '.join(parts)} travel in one file, and more than one of them defines {twice}.")
+    repeated = {name for name, following in pairwise(names) if name == following}
+    if repeated:
+        raise NameCollisionError(repeated, parts)
     return source
 
 
-def _carry_code(folder: Path, *, codec_module: str, codec_class: str) -> None:
-    # diffusers keeps the code of all local folders in one place, by file name: with a digest in the name, two
+def _write_code(folder: Path, *, codec_module: str, codec_class: str) -> None:
+    # diffusers caches the code of all local folders in one place by file name. With a digest in the name, two
     # versions of the pipeline in one process each run their own code.
     pipeline_file = _write_source(folder, "editor.pipeline")
     codec_file = _write_source(folder / "codec", codec_module.removeprefix("models."))
@@ -106,11 +121,12 @@ def _collect(module: str, parts: dict[str, str]) -> None:
     source = MODELS.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
     lines = source.splitlines()
     for node in ast.parse(source).body:
-        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("models."):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("models."):
+            dependency = str(node.module).removeprefix("models.")
+            if dependency not in parts:
+                _collect(dependency, parts)
+        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
             continue
-        dependency = str(node.module).removeprefix("models.")
-        if dependency not in parts:
-            _collect(dependency, parts)
         for line in range(node.lineno - 1, node.end_lineno or node.lineno):
             lines[line] = ""
     parts[module] = "\n".join(lines).strip()

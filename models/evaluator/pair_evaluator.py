@@ -1,4 +1,4 @@
-"""The evaluator: does a target show what an instruction asks of a source? (report 2.6, embedded backend)."""
+"""The evaluator: scores whether a target follows an instruction (report 2.6, embedded backend)."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -13,11 +13,11 @@ ARCHITECTURE = "pair-evaluator-1"
 INSTRUCTION_CHANNELS = 384
 WIDTH = 256
 GRID = 4
-"""Places a side that the encoder keeps apart: an instruction may say where."""
+"""Side of the grid of encoder features, which keeps positions because instructions mention them."""
 
 
 class PairEvaluator(nn.Module):
-    """1.3 million parameters: the cosine of what an edit looks like and what an instruction asks for."""
+    """The cosine of an embedding of the edit and one of the instruction; 1.3 million parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,13 +37,14 @@ class PairEvaluator(nn.Module):
         return self.judge(self.see(source, target), self.understand(instruction))
 
     def see(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Returns unit vectors (B, 256) of edits, given pictures (B, 3, H, W)."""
-        pictures = torch.cat([source, target, target - source], dim=1)
-        return F.normalize(self.edit(self.encoder(pictures)), dim=1)
+        """Returns unit vectors (B, 256) of edits, given images (B, 3, H, W)."""
+        images = torch.cat([source, target, target - source], dim=1)
+        return F.normalize(self.edit(self.encoder(images)), dim=1)
 
     def understand(self, instruction: torch.Tensor) -> torch.Tensor:
         """Returns unit vectors (B, 256) of requests, given sentence vectors (B, 384)."""
-        # Unit vectors have components of 0.05; at unit variance the layers learn at once.
+        # Components of unit vectors are about 0.05; scaled to unit variance, the layers learn from the
+        # first steps.
         return F.normalize(self.request(instruction * INSTRUCTION_CHANNELS**0.5), dim=1)
 
     def judge(self, edits: torch.Tensor, requests: torch.Tensor) -> torch.Tensor:
@@ -55,15 +56,15 @@ class PairEvaluator(nn.Module):
         """Returns the probability (B,) that the target is the source edited as instructed.
 
         Args:
-            source: (B, 3, H, W) in [-1, 1]; trained on the whole picture squeezed to 64x64.
-            target: (B, 3, H, W), treated alike.
+            source: (B, 3, H, W) in [-1, 1]; trained on whole images resized to 64x64.
+            target: (B, 3, H, W), resized alike.
             instruction: unit sentence vectors (B, 384) of the text encoder.
         """
         return torch.sigmoid(self(source, target, instruction))
 
 
 def new_evaluator(seed: int) -> PairEvaluator:
-    """Returns an untrained evaluator whose weights follow from `seed` alone."""
+    """Returns an untrained evaluator with weights drawn from `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return PairEvaluator()
@@ -79,7 +80,7 @@ def load_evaluator(folder: Path) -> PairEvaluator:
     """Returns a saved evaluator, ready to score.
 
     Raises:
-        ValueError: the folder holds another architecture.
+        ArchitectureError: the folder has weights of another architecture.
     """
     model = PairEvaluator()
     model.load_state_dict(load_weights(folder, ARCHITECTURE))

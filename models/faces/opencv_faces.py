@@ -1,4 +1,4 @@
-"""Faces in pictures and how alike two are, by OpenCV's YuNet and SFace; users bring the weights."""
+"""Detects faces and compares them with YuNet and SFace of OpenCV; users provide the weights."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,24 @@ import numpy as np
 from models.common.pixels import shrink
 
 SEARCHED_SIDE = 1024
-"""Pixels of the longer side at which faces are looked for; features are taken from the picture itself."""
+"""Longer side in pixels of the image searched for faces; features are computed at full size."""
 
-LEAST_SCORE = 0.7
-"""The detector's own, from which a find counts as a face."""
+MIN_SCORE = 0.7
+"""Detector score from which a detection counts as a face."""
 
 OVERLAP = 0.3
-MOST_FACES = 50
+MAX_FACES = 50
 
 
 class Face(NamedTuple):
-    """One face: its box (x, y, width, height) and five landmarks (5, 2) in pixels, the detector's score, and
-    a unit vector that is alike for faces of one person."""
+    """One face.
+
+    Attributes:
+        box: x, y, width and height in pixels.
+        landmarks: five landmarks (5, 2) in pixels.
+        score: score of the detector.
+        vector: unit vector, similar for faces of one person.
+    """
 
     box: np.ndarray
     landmarks: np.ndarray
@@ -33,20 +39,20 @@ class Face(NamedTuple):
 
 
 class FaceReader(Protocol):
-    """Finds and describes faces."""
+    """Detects and describes faces."""
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """JSON values that decide what is found: kind and digests of the weights."""
+        """JSON values that identify the reader: its kind and digests of its weights."""
         ...
 
     def faces(self, image: np.ndarray) -> list[Face]:
-        """Returns the faces of an (H, W, 3) uint8 image, surest first; called from several threads."""
+        """Returns the faces of an (H, W, 3) uint8 image, highest score first; must be thread-safe."""
         ...
 
 
 class FaceWeightsError(ValueError):
-    """The files of a face reader are not there, or not what they should be."""
+    """A weight file of a face reader is missing or not valid."""
 
 
 @dataclass(frozen=True)
@@ -58,51 +64,51 @@ class Weights:
 
 
 def weights_in(folder: Path) -> Weights:
-    """Returns the files of a folder by the names of OpenCV's model zoo, `*yunet*.onnx` and `*sface*.onnx`.
+    """Returns the weight files in a folder, named as in the OpenCV model zoo: `*yunet*.onnx`, `*sface*.onnx`.
 
     Raises:
-        FaceWeightsError: either is missing, or there are several.
+        FaceWeightsError: a file is missing, or there are several candidates.
     """
-    found = []
-    for mark in ("yunet", "sface"):
-        files = sorted(path for path in folder.glob("*.onnx") if mark in path.name.lower())
+    paths = []
+    for keyword in ("yunet", "sface"):
+        files = sorted(path for path in folder.glob("*.onnx") if keyword in path.name.lower())
         if len(files) != 1:
             raise FaceWeightsError(
-                f"{folder} has {len(files)} files *{mark}*.onnx, expected one. Take face_detection_yunet and "
-                "face_recognition_sface from OpenCV's model zoo."
+                f"{folder} has {len(files)} files *{keyword}*.onnx, expected one. Download "
+                "face_detection_yunet and face_recognition_sface from the OpenCV model zoo."
             )
-        found.append(files[0])
-    return Weights(*found)
+        paths.append(files[0])
+    return Weights(*paths)
 
 
 class OpenCvFaces:
-    """YuNet finds faces and five landmarks, SFace describes what is between them in 128 numbers."""
+    """YuNet detects faces with five landmarks; SFace describes a face in 128 numbers."""
 
     def __init__(self, weights: Weights) -> None:
         """Loads both networks.
 
         Raises:
-            FaceWeightsError: OpenCV can't load a file.
+            FaceWeightsError: OpenCV cannot load a file.
         """
         self._weights = weights
-        self._lock = threading.Lock()  # a detector keeps its input size between two calls
-        self._detector = _loaded(
+        self._lock = threading.Lock()  # the detector keeps its input size between calls
+        self._detector = _load(
             weights.detector,
-            lambda path: cv2.FaceDetectorYN.create(path, "", (320, 320), LEAST_SCORE, OVERLAP, MOST_FACES),
+            lambda path: cv2.FaceDetectorYN.create(path, "", (320, 320), MIN_SCORE, OVERLAP, MAX_FACES),
         )
-        self._recognizer = _loaded(weights.recognizer, lambda path: cv2.FaceRecognizerSF.create(path, ""))
+        self._recognizer = _load(weights.recognizer, lambda path: cv2.FaceRecognizerSF.create(path, ""))
         try:
             self.faces(np.zeros((64, 64, 3), np.uint8))
             self._recognizer.feature(np.zeros((112, 112, 3), np.uint8))
         except cv2.error as error:
             raise FaceWeightsError(
-                f"{weights.detector.name} or {weights.recognizer.name} is another network than it should be: "
-                f"{_said(error)}"
+                f"{weights.detector.name} or {weights.recognizer.name} is not the expected network: "
+                f"{_last_line(error)}"
             ) from error
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Names and digests of the weights."""
+        """File names and digests of the weights."""
         return {
             "faces": "opencv",
             **{
@@ -112,30 +118,30 @@ class OpenCvFaces:
         }
 
     def faces(self, image: np.ndarray) -> list[Face]:
-        """Returns the faces of an (H, W, 3) uint8 image, surest first."""
-        picture = np.ascontiguousarray(image[..., ::-1])
-        small = shrink(picture, SEARCHED_SIDE)
+        """Returns the faces of an (H, W, 3) uint8 image, highest score first."""
+        bgr = np.ascontiguousarray(image[..., ::-1])
+        small = shrink(bgr, SEARCHED_SIDE)
         scale = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]])
         with self._lock:
             self._detector.setInputSize((small.shape[1], small.shape[0]))
             _, rows = self._detector.detect(small)
-            found = [self._described(picture, row, scale) for row in ([] if rows is None else rows)]
-        return sorted(found, key=lambda face: -face.score)
+            faces = [self._describe(bgr, row, scale) for row in ([] if rows is None else rows)]
+        return sorted(faces, key=lambda face: -face.score)
 
-    def _described(self, picture: np.ndarray, row: np.ndarray, scale: np.ndarray) -> Face:
-        places = row[:14].reshape(7, 2) * scale  # corner, size, five landmarks
-        whole = np.concatenate([places.ravel(), row[14:]]).astype(np.float32)
-        vector = self._recognizer.feature(self._recognizer.alignCrop(picture, whole)).ravel()
+    def _describe(self, bgr: np.ndarray, row: np.ndarray, scale: np.ndarray) -> Face:
+        points = row[:14].reshape(7, 2) * scale  # corner, size, five landmarks
+        scaled_row = np.concatenate([points.ravel(), row[14:]]).astype(np.float32)
+        vector = self._recognizer.feature(self._recognizer.alignCrop(bgr, scaled_row)).ravel()
         length = float(np.linalg.norm(vector))
         unit = vector / length if length > 0 else vector
-        return Face(places[:2].ravel(), places[2:], float(row[14]), unit.astype(np.float32))
+        return Face(points[:2].ravel(), points[2:], float(row[14]), unit.astype(np.float32))
 
 
 def identity_similarity(source: Sequence[Face], output: Sequence[Face]) -> float | None:
-    """Returns the mean cosine of each face of a source and its own in the output; None without a face.
+    """Returns the mean cosine of the faces of a source and their partners in the output; None without faces.
 
-    Faces are paired from the most alike pair on, wherever they stand. A face without a partner counts 0, and
-    so does a cosine below that.
+    Faces are paired greedily, most similar first, regardless of position. A face without a partner counts as
+    0, and so does a negative cosine.
     """
     if not source:
         return None
@@ -150,14 +156,14 @@ def identity_similarity(source: Sequence[Face], output: Sequence[Face]) -> float
     return min(1.0, total / len(source))
 
 
-def _loaded(path: Path, load: Any) -> Any:
+def _load(path: Path, load: Any) -> Any:
     if not path.is_file():
-        raise FaceWeightsError(f"There is no file {path}.")
+        raise FaceWeightsError(f"{path} does not exist.")
     try:
         return load(str(path))
     except cv2.error as error:
-        raise FaceWeightsError(f"OpenCV cannot load {path}: {_said(error)}") from error
+        raise FaceWeightsError(f"OpenCV cannot load {path}: {_last_line(error)}") from error
 
 
-def _said(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     return str(error).strip().splitlines()[-1]

@@ -1,27 +1,27 @@
-"""MLflow experiments by name."""
+"""Finds or creates MLflow experiments by name."""
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 
 def experiment_id(client: MlflowClient, name: str, artifact_location: str | None) -> str:
-    """Returns the id of the experiment of this name, made if there is none.
+    """Returns the id of the experiment with this name, and creates it if it does not exist.
 
     Args:
-        client: of the tracking server.
-        name: of the experiment.
-        artifact_location: where a new experiment keeps files; None leaves it to the server.
+        client: client of the tracking server.
+        name: name of the experiment.
+        artifact_location: where a new experiment stores files; None uses the default of the server.
 
     Raises:
-        MlflowException: the server refuses to make it.
+        MlflowException: the server cannot create it.
     """
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return found.experiment_id
+    existing = client.get_experiment_by_name(name)
+    if existing is not None:
+        return existing.experiment_id
     try:
         return client.create_experiment(name, artifact_location)
-    except MlflowException:  # another process made it in between
-        made = client.get_experiment_by_name(name)
-        if made is None:
+    except MlflowException:  # another process may have created it in between
+        existing = client.get_experiment_by_name(name)
+        if existing is None:
             raise
-        return made.experiment_id
+        return existing.experiment_id

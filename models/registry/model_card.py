@@ -1,11 +1,11 @@
-"""What a person should know before using a registered version, as Markdown."""
+"""The model card of a registered version, as Markdown."""
 
 from collections.abc import Mapping
 
 TEMPLATE = """\
 # {name}, stage {stage}
 
-Edits a picture by an instruction. A diffusion transformer (`QwenImageTransformer2DModel`, {parameters:,}
+Edits an image by an instruction. A diffusion transformer (`QwenImageTransformer2DModel`, {parameters:,}
 parameters) trained at {sample_size} x {sample_size} pixels.
 
 ```python
@@ -16,7 +16,7 @@ png = editor.predict(pd.DataFrame([row]), params={{"num_inference_steps": 8, "se
 ```
 
 The files are a diffusers folder as well: `DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)`
-takes several reference pictures, none at all, and batches.
+takes any number of reference images, and batches.
 
 ## Training
 
@@ -32,10 +32,10 @@ takes several reference pictures, none at all, and batches.
 """
 
 LIMITS = (
-    "Output has the size that the model was trained at; larger pictures are scaled to cover it and cropped.",
-    "Instructions in other languages than {languages} are refused: the text encoder cannot read them.",
-    "Edits outside the kinds that it was trained on change the picture in ways that nobody has measured.",
-    "Loading runs the Python files inside the version: register and load only what you trust.",
+    "The output has the training size of the model; larger images are scaled to cover it and cropped.",
+    "Instructions in languages other than {languages} are refused, since the text encoder cannot read them.",
+    "Kinds of edits that the model was not trained on have not been evaluated.",
+    "Loading a version runs the Python files in it. Register and load only versions that you trust.",
 )
 
 
@@ -52,13 +52,13 @@ def model_card(
     """Returns the card of one version.
 
     Args:
-        name: of the registered model.
+        name: name of the registered model.
         stage: pretrain, ct, sft, dpo or nft.
-        parameters: of the transformer.
-        sample_size: side in pixels of the pictures that it was trained on.
-        languages: what its text encoder reads.
-        training: facts in reading order: starting checkpoint, steps, losses, commit.
-        data: facts in reading order: digest of the mixture, samples, groups held out, licences.
+        parameters: number of parameters of the transformer.
+        sample_size: side in pixels of the training images.
+        languages: languages of its text encoder.
+        training: facts in display order: starting checkpoint, steps, losses, commit.
+        data: facts in display order: digest of the mixture, samples, held-out groups, licences.
     """
     return TEMPLATE.format(
         name=name,

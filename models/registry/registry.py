@@ -1,4 +1,4 @@
-"""Versions of the editor in MLflow's registry: self-contained, safetensors only, found by alias."""
+"""Registers versions of the editor in MLflow: self-contained, safetensors only, found by alias."""
 
 import hashlib
 import io
@@ -39,7 +39,7 @@ PACKAGES = (
     "pandas",
     "mlflow",
 )
-"""All that a registered version needs; pinned to what is installed where it is registered."""
+"""The packages that a registered version needs, pinned to the versions installed at registration."""
 
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(DataType.binary, "image"), ColSpec(DataType.string, "instruction")]),
@@ -59,19 +59,19 @@ def register_version(
     card: str,
     tags: Mapping[str, str],
 ) -> str:
-    """Returns the number of the version that holds this pipeline folder, registering it if none does yet.
+    """Returns the number of the version with this pipeline folder, and registers it if there is none.
 
-    The same stage with the same bytes is the same version, also after a run that was killed in here: the
-    version's row, tags and card are written in one transaction after its files, and files without a
-    version are removed.
+    The same stage with the same bytes is the same version, even after a run that was killed while
+    registering: the row, tags and card of a version are written in one transaction after its files, and
+    files without a version are removed.
 
     Args:
         folder: from `models.editor.saved_pipeline.save_pipeline`.
         tracking_uri: of MLflow, for example `sqlite:////home/me/.emberline/demo/mlflow/mlflow.db`.
-        run_id: the run that trained the weights; its experiment decides where the files lie.
+        run_id: the run that trained the weights; its experiment determines where files are stored.
         stage: pretrain, ct, sft, dpo or nft.
         card: Markdown, shown as the version's description.
-        tags: what else the version should say of itself, such as `git_commit` and `data_digest`.
+        tags: further tags, such as `git_commit` and `data_digest`.
     """
     client = _client(tracking_uri)
     identity = {
@@ -79,30 +79,30 @@ def register_version(
         "pipeline_sha256": folder_sha256(folder),
         "weights_sha256": folder_sha256(folder / "transformer"),
     }
-    found = _registered(client, identity)
-    if found is not None:
-        return found
+    existing = _find_version(client, identity)
+    if existing is not None:
+        return existing
     _remove_unregistered(client, run_id, identity)
-    logged = _log_files(client, folder, run_id=run_id, tags=identity)
+    model_id = _log_files(client, folder, run_id=run_id, tags=identity)
     created = client.create_model_version(
         NAME,
-        source=f"models:/{logged}",
+        source=f"models:/{model_id}",
         run_id=run_id,
         tags={**tags, **identity},
         description=card,
-        model_id=logged,
+        model_id=model_id,
     )
     return str(created.version)
 
 
 def promote(champion: str, *, tracking_uri: str, challenger: str | None, tags: Mapping[str, str]) -> None:
-    """Points the alias `champion` at a version, and `challenger` at the runner-up or at nothing.
+    """Sets the alias `champion` to a version, and `challenger` to the runner-up or deletes it.
 
     Args:
-        champion: number of the version with the best benchmark.
-        tracking_uri: of MLflow.
-        challenger: number of the runner-up, if there is one.
-        tags: why, written on the champion: the benchmark report and its headline figures.
+        champion: number of the version with the best benchmark result.
+        tracking_uri: address of MLflow.
+        challenger: number of the runner-up, or None.
+        tags: tags of the champion that give the reason: the benchmark report and its main figures.
     """
     client = _client(tracking_uri)
     for key, value in sorted(tags.items()):
@@ -115,19 +115,19 @@ def promote(champion: str, *, tracking_uri: str, challenger: str | None, tags: M
 
 
 def version_folder(number: str, *, tracking_uri: str) -> Path:
-    """Returns the diffusers folder of a version on this machine, fetched first if it lies elsewhere."""
+    """Returns a local diffusers folder of a version, and downloads it if necessary."""
     _client(tracking_uri)
     folder = Path(download_artifacts(f"models:/{NAME}/{number}"))
     return folder / Model.load(str(folder)).flavors["python_function"]["artifacts"]["pipeline"]["path"]
 
 
 def requirements() -> list[str]:
-    """Returns the version's pip requirements, without local parts such as `+cpu`, which no index has."""
+    """Returns the pip requirements of a version, without local parts such as `+cpu`, which no index has."""
     return [f"{package}=={version(package).split('+')[0]}" for package in PACKAGES]
 
 
 def input_example() -> pd.DataFrame:
-    """Returns one row that a version accepts: a grey ramp and an instruction."""
+    """Returns one valid input row: a grey gradient and an instruction."""
     stream = io.BytesIO()
     Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(stream, format="PNG")
     return pd.DataFrame({"image": [stream.getvalue()], "instruction": ["Make the picture brighter."]})
@@ -145,7 +145,7 @@ def folder_sha256(folder: Path) -> str:
 
 
 def _log_files(client: MlflowClient, folder: Path, *, run_id: str, tags: dict[str, str]) -> str:
-    # What mlflow.pyfunc.log_model does, without its active run and experiment, which belong to the caller.
+    # Does what mlflow.pyfunc.log_model does, but without setting the active run and experiment of the caller.
     experiment = client.get_run(run_id).info.experiment_id
     model_id = client.create_logged_model(experiment, name=NAME, source_run_id=run_id, tags=tags).model_id
     with TemporaryDirectory() as scratch:
@@ -165,7 +165,7 @@ def _log_files(client: MlflowClient, folder: Path, *, run_id: str, tags: dict[st
 
 
 def _client(tracking_uri: str) -> MlflowClient:
-    # The registry resolves `models:/m-...` by MLflow's global address, whatever the client was given.
+    # MLflow resolves `models:/m-...` with its global tracking URI, ignoring that of the client.
     mlflow.set_tracking_uri(tracking_uri)
     client = MlflowClient()
     try:
@@ -176,21 +176,21 @@ def _client(tracking_uri: str) -> MlflowClient:
     return client
 
 
-def _registered(client: MlflowClient, identity: Mapping[str, str]) -> str | None:
+def _find_version(client: MlflowClient, identity: Mapping[str, str]) -> str | None:
     conditions = [f"name = '{NAME}'", *(f"tags.{key} = '{value}'" for key, value in identity.items())]
-    found = client.search_model_versions(" and ".join(conditions))
-    return min((str(one.version) for one in found), key=int, default=None)
+    versions = client.search_model_versions(" and ".join(conditions))
+    return min((str(version.version) for version in versions), key=int, default=None)
 
 
 def _remove_unregistered(client: MlflowClient, run_id: str, identity: Mapping[str, str]) -> None:
-    # Called where no version has this identity, so files that carry it are those of a killed run.
+    # No version has this identity, so logged models that have it are from a killed run.
     experiment = client.get_run(run_id).info.experiment_id
     conditions = " and ".join(f"tags.{key} = '{value}'" for key, value in identity.items())
-    for left in client.search_logged_models([experiment], filter_string=conditions):
-        client.delete_logged_model(left.model_id)
-        _remove_files(left)
+    for model in client.search_logged_models([experiment], filter_string=conditions):
+        client.delete_logged_model(model.model_id)
+        _remove_files(model)
 
 
-def _remove_files(left: LoggedModel) -> None:
-    if is_local_uri(left.artifact_location):
-        shutil.rmtree(local_file_uri_to_path(left.artifact_location), ignore_errors=True)
+def _remove_files(model: LoggedModel) -> None:
+    if is_local_uri(model.artifact_location):
+        shutil.rmtree(local_file_uri_to_path(model.artifact_location), ignore_errors=True)

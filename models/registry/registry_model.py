@@ -1,6 +1,6 @@
 """The file that MLflow stores and runs for each registered version (models from code).
 
-It imports nothing of Emberline: a user's own package called `models` would be found instead.
+It does not import Emberline, because a user's own package named `models` would be imported instead.
 """
 
 import io
@@ -13,14 +13,30 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_BYTES = 32_000_000
 MAX_PIXELS = 64_000_000
-"""Larger headers are refused before a pixel is decoded."""
+"""Larger images are refused before pixels are decoded."""
 
 
-class Editor(PythonModel):
-    """Edits pictures by instruction; each row's result depends on that row and the parameters alone."""
+class InvalidImageError(ValueError):
+    """The value of `image` is not an image file within the limits."""
+
+
+class InvalidRowError(ValueError):
+    """An input row is not valid.
+
+    Attributes:
+        row: its number, from 0.
+    """
+
+    def __init__(self, row: int, reason: object) -> None:
+        self.row = row
+        super().__init__(f"Row {row}: {reason}")
+
+
+class EditorModel(PythonModel):
+    """Edits images by instruction; the result of a row depends on that row and the parameters only."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Loads the diffusers folder that was registered with this file, onto a GPU where there is one."""
+        """Loads the diffusers folder of this version, onto a GPU if one is available."""
         import torch
         from diffusers.pipelines.pipeline_utils import DiffusionPipeline
         from diffusers.utils import logging
@@ -36,7 +52,7 @@ class Editor(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Returns a frame with one row for each input row: the edited picture as PNG bytes in `image`.
+        """Returns a frame with one row for each input row: the edited image as PNG bytes in `image`.
 
         Args:
             context: unused.
@@ -44,55 +60,55 @@ class Editor(PythonModel):
             params: `num_inference_steps` and `seed`.
 
         Raises:
-            ValueError: a row holds no picture within the limits, or no instruction. The message names it.
+            InvalidRowError: a row has no image within the limits, or no valid instruction.
         """
         import torch
 
-        settings = params or {}  # MLflow fills in what the caller left out, from the signature's defaults
+        settings = params or {}  # MLflow adds the defaults of the signature
         edited = []
         rows = zip(model_input["image"], model_input["instruction"], strict=True)
         for number, (data, instruction) in enumerate(rows):
             try:
-                picture = open_picture(data)
+                image = open_image(data)
                 result = self.pipeline(
-                    picture,
+                    image,
                     instruction,
                     num_inference_steps=int(settings["num_inference_steps"]),
                     generator=torch.Generator().manual_seed(int(settings["seed"])),
                 )
             except ValueError as error:
-                raise ValueError(f"Row {number}: {error}") from error
+                raise InvalidRowError(number, error) from error
             stream = io.BytesIO()
             result.images[0].save(stream, format="PNG")
             edited.append(stream.getvalue())
         return pd.DataFrame({"image": edited})
 
 
-def open_picture(data: Any) -> Any:
-    """Returns the picture in these bytes as a PIL image: upright, on white where transparent, in RGB.
+def open_image(data: Any) -> Any:
+    """Returns an image file as a PIL image: upright, on white where transparent, in RGB.
 
     Raises:
-        ValueError: these are not the bytes of a picture within the limits.
+        InvalidImageError: the data are not an image file within the limits.
     """
     from PIL import Image, ImageOps
 
     if not isinstance(data, bytes) or not 0 < len(data) <= MAX_BYTES:
         found = f"{len(data)} bytes" if isinstance(data, bytes) else type(data).__name__
-        raise ValueError(f"image must be the bytes of a picture file, at most {MAX_BYTES}; found {found}.")
+        raise InvalidImageError(f"image must be the bytes of a file, at most {MAX_BYTES}; found {found}.")
     try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
-        if picture.width * picture.height > MAX_PIXELS:
-            found = f"{picture.width}x{picture.height}"
-            raise ValueError(f"image must have at most {MAX_PIXELS} pixels; found {found}.")
-        picture = ImageOps.exif_transpose(picture)
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-        return picture.convert("RGB")
-    except ValueError:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        if image.width * image.height > MAX_PIXELS:
+            found = f"{image.width}x{image.height}"
+            raise InvalidImageError(f"image must have at most {MAX_PIXELS} pixels; found {found}.")
+        image = ImageOps.exif_transpose(image)
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return image.convert("RGB")
+    except InvalidImageError:
         raise
-    except Exception as error:  # Pillow's plugins raise anything, from SyntaxError to struct.error
-        raise ValueError(f"image must be a readable {', '.join(FORMATS)} file: {error}") from error
+    except Exception as error:  # Pillow plugins raise any type, from SyntaxError to struct.error
+        raise InvalidImageError(f"image must be a readable {', '.join(FORMATS)} file: {error}") from error
 
 
-set_model(Editor())
+set_model(EditorModel())

@@ -1,4 +1,4 @@
-"""Rewards of sampled edits: the evaluator's score blended with the known truth, and advantages from them."""
+"""Rewards of sampled edits from the evaluator and the ground truth, and advantages computed from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def truth_reward(samples: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Returns exp(-mean squared error) in (0, 1] of latents (B, C, h, w) against the known result."""
+    """Returns exp(-mean squared error), in (0, 1], of latents (B, C, h, w) to the ground truth."""
     return torch.exp(-(samples - truth).pow(2).flatten(1).mean(1))
 
 
@@ -25,14 +25,14 @@ def alignment_reward(
     evaluator: PairEvaluator,
     codec: PatchCodec,
 ) -> torch.Tensor:
-    """Returns the evaluator's probability (B,) that the decoded samples follow their instructions.
+    """Returns the probability (B,) by the evaluator that the decoded samples follow their instructions.
 
     Args:
         samples: sampled latents (B, C, h, w).
         source: latents of the first reference, (B, C, h, w).
         instruction: unit sentence vectors (B, D).
         evaluator: the pair evaluator.
-        codec: decodes latents to the pixels that the evaluator sees.
+        codec: decodes latents to the pixels that the evaluator scores.
     """
     pixels = [codec.decode(latents).clamp(-1, 1) for latents in (source, samples)]
     return evaluator.score(pixels[0], pixels[1], instruction)
@@ -44,10 +44,10 @@ def blend(alignment: torch.Tensor, truth: torch.Tensor, *, evaluator_weight: flo
 
 
 def group_advantages(rewards: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns advantages (P, S) normalised within each prompt, and which prompts (P,) have any spread.
+    """Returns advantages (P, S) normalised per prompt, and a mask (P,) of prompts whose rewards differ.
 
     Args:
-        rewards: (P, S), S samples of each of P prompts.
+        rewards: (P, S), S samples for each of P prompts.
     """
     centred = rewards - rewards.mean(1, keepdim=True)
     spread = rewards.std(1, keepdim=True)
@@ -56,5 +56,5 @@ def group_advantages(rewards: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
 
 
 def optimality(advantages: torch.Tensor, *, clip: float) -> torch.Tensor:
-    """Returns r = 1/2 + 1/2 * clip(advantage / clip, -1, 1), DiffusionNFT's probability in [0, 1]."""
+    """Returns r = 1/2 + 1/2 * clip(advantage / clip, -1, 1), the optimality of DiffusionNFT in [0, 1]."""
     return 0.5 + 0.5 * (advantages / clip).clamp(-1, 1)

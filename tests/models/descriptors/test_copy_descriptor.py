@@ -5,9 +5,11 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 
+from models.common.weights import ArchitectureError
 from models.descriptors.copy_descriptor import (
     CopyDescriptor,
-    describe_pictures,
+    WeightsChangedError,
+    describe_images,
     load_descriptor,
     new_descriptor,
     save_descriptor,
@@ -52,28 +54,29 @@ def test_a_saved_descriptor_comes_back_with_the_same_vectors(tmp_path):
 def test_a_folder_with_another_architecture_is_refused(tmp_path):
     save_descriptor(new_descriptor(0), tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "resnet50"}))
-    with pytest.raises(ValueError, match="'resnet50' found"):
+    with pytest.raises(ArchitectureError) as caught:
         load_descriptor(tmp_path)
+    assert caught.value.found == "resnet50"
 
 
 def test_pictures_of_any_shape_get_a_row_each(tmp_path):
     save_descriptor(new_descriptor(0), tmp_path)
     pictures = [np.zeros((30, 90, 3), np.uint8), SQUARES[0]]
-    rows = describe_pictures(tmp_path, weights_digest(tmp_path), pictures)
+    rows = describe_images(tmp_path, weights_digest(tmp_path), pictures)
     assert [len(row["vector"]) for row in rows] == [128, 128]
-    assert describe_pictures(tmp_path, weights_digest(tmp_path), []) == []
+    assert describe_images(tmp_path, weights_digest(tmp_path), []) == []
 
 
 def test_vectors_are_never_taken_from_other_weights_than_the_measure_names(tmp_path):
     save_descriptor(new_descriptor(0), tmp_path)
     digest = weights_digest(tmp_path)
     save_descriptor(new_descriptor(1), tmp_path)
-    with pytest.raises(ValueError, match="Run the measures again"):
-        describe_pictures(tmp_path, digest, [SQUARES[0]])
+    with pytest.raises(WeightsChangedError):
+        describe_images(tmp_path, digest, [SQUARES[0]])
 
 
 def test_the_measure_travels_to_worker_processes(tmp_path):
-    from assets.measured.descriptor import descriptor_measure
+    from assets.measured.registry import descriptor_measure
 
     save_descriptor(new_descriptor(0), tmp_path)
     measure = descriptor_measure(tmp_path)

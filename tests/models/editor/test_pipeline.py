@@ -8,7 +8,7 @@ from toy_pipeline import picture, save_toy_pipeline
 from models.common.pixels import cover_crop
 from models.common.seeding import numpy_generator, torch_generator
 from models.editor.config import ResolutionShift
-from models.editor.pipeline import EmberlineEditPipeline
+from models.editor.pipeline import EmberlineEditPipeline, PipelineInputError
 from models.editor.sampling import sigma_schedule
 from models.editor.saved_pipeline import scheduler_with
 
@@ -117,7 +117,9 @@ def test_a_reference_is_fitted_as_training_fits_its_pictures(pipeline, monkeypat
     assert np.abs(found - expected).mean() < tolerance  # of 255
 
 
-@pytest.mark.parametrize("shift", [None, ResolutionShift(16, 64, 0.5, 0.9)])
+@pytest.mark.parametrize(
+    "shift", [None, ResolutionShift(base_tokens=16, max_tokens=64, base_mu=0.5, max_mu=0.9)]
+)
 def test_noise_levels_are_those_that_training_samples_with(pipeline, monkeypatch, shift):
     monkeypatch.setattr(pipeline, "scheduler", scheduler_with(shift))
     found = pipeline._sigmas(5, torch.zeros(1, 16, 12, 16))
@@ -128,22 +130,23 @@ ONE = picture(1)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "argument"),
     [
-        ({"prompt": "  "}, "none empty"),
-        ({"prompt": [], "image": []}, "none empty"),
-        ({"prompt": "make it 更亮一些吧"}, r"cannot read .* \(en\)"),
-        ({"num_inference_steps": 0}, "1 to 1000; found 0"),
-        ({"num_inference_steps": 2.5}, "whole number"),
-        ({"height": 40}, "multiples of 16 pixels; found 40x64"),
-        ({"output_type": "jpeg"}, "'pil' or 'latent'; found 'jpeg'"),
-        ({"image": "a.png"}, "PIL image; found str"),
-        ({"image": [ONE, b"bytes"]}, "PIL image; found bytes"),
-        ({"prompt": ["make it", "make it"]}, "references of 2 prompts in image; found 1"),
-        ({"prompt": ["make it"] * 2, "image": [ONE, [ONE, ONE]]}, r"equally many references; found \[1, 2\]"),
-        ({"generator": [torch.Generator()] * 2}, "one generator for each of 1 prompts; found 2"),
+        ({"prompt": "  "}, "prompt"),
+        ({"prompt": [], "image": []}, "prompt"),
+        ({"prompt": "make it 更亮一些吧"}, "prompt"),
+        ({"num_inference_steps": 0}, "num_inference_steps"),
+        ({"num_inference_steps": 2.5}, "num_inference_steps"),
+        ({"height": 40}, "height"),
+        ({"output_type": "jpeg"}, "output_type"),
+        ({"image": "a.png"}, "image"),
+        ({"image": [ONE, b"bytes"]}, "image"),
+        ({"prompt": ["make it", "make it"]}, "image"),
+        ({"prompt": ["make it"] * 2, "image": [ONE, [ONE, ONE]]}, "image"),
+        ({"generator": [torch.Generator()] * 2}, "generator"),
     ],
 )
-def test_a_wrong_argument_is_named(pipeline, arguments, message):
-    with pytest.raises(ValueError, match=message):
+def test_a_wrong_argument_is_named(pipeline, arguments, argument):
+    with pytest.raises(PipelineInputError) as caught:
         pipeline(**{"image": ONE, "prompt": "make it", **arguments})
+    assert caught.value.argument == argument

@@ -4,6 +4,7 @@ import torch
 
 from models.editor.config import EditorConfig
 from models.editor.transformer import (
+    OddLatentsError,
     build_editor,
     dead_parameters,
     load_editor,
@@ -53,7 +54,7 @@ def test_unpacking_undoes_packing():
 
 
 def test_packing_refuses_odd_sides():
-    with pytest.raises(ValueError, match="3x4"):
+    with pytest.raises(OddLatentsError):
         pack(torch.zeros(1, 4, 3, 4))
 
 
@@ -135,4 +136,4 @@ def test_saved_editor_predicts_the_same(editor, tmp_path):
 @pytest.mark.parametrize("axes", [(4, 6, 8), (5, 5, 6)])
 def test_rotary_axes_that_do_not_fit_a_head_are_an_error(axes):
     with pytest.raises(ValueError, match="rope_axes"):
-        EditorConfig(4, 2, 2, 16, 8, axes, False)
+        EditorConfig(**TINY.model_dump() | {"rope_axes": axes})

@@ -15,5 +15,5 @@ def test_a_card_shows_its_facts_in_order_and_its_limits():
     assert "2,520,000" in card
     assert card.index("| starts from | ct |") < card.index("| final loss | 0.25 |")
     assert "| digest | ab\\|cd |" in card
-    assert "other languages than en are refused" in card
+    assert "languages other than en are refused" in card
     assert '{"image": open(' in card

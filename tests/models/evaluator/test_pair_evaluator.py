@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 
+from models.common.weights import ArchitectureError
 from models.evaluator.pair_evaluator import load_evaluator, new_evaluator, save_evaluator
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -53,5 +54,6 @@ def test_a_saved_evaluator_comes_back_with_the_same_scores(tmp_path):
 def test_a_folder_with_another_architecture_is_refused(tmp_path):
     save_evaluator(new_evaluator(0), tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "qwen3-vl"}))
-    with pytest.raises(ValueError, match="'qwen3-vl' found"):
+    with pytest.raises(ArchitectureError) as caught:
         load_evaluator(tmp_path)
+    assert caught.value.found == "qwen3-vl"

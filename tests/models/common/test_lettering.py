@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.common.lettering import paint, text_mask
+from models.common.lettering import InvisibleTextError, TextDoesNotFitError, paint, text_mask
 
 
 @pytest.mark.parametrize("text", ["SALE", "夏季大促销", "Photo of the day", "gjpq"])
@@ -33,12 +33,12 @@ def test_a_line_never_leaves_its_box(width, height):
 
 @pytest.mark.parametrize("text", ["", "   "])
 def test_a_line_without_a_sign_is_refused(text):
-    with pytest.raises(ValueError, match="no visible sign"):
+    with pytest.raises(InvisibleTextError):
         text_mask(text, 50, 50)
 
 
 def test_a_box_too_small_for_the_line_is_refused():
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(TextDoesNotFitError):
         text_mask("a long line of text", 3, 3)
 
 

@@ -87,5 +87,5 @@ def test_missing_broken_and_dangerous_files_are_refused(tmp_path: Path):
     with pytest.raises(LpipsWeightsError, match="found none"):
         load_lpips(tmp_path)
     (tmp_path / "alex.safetensors").write_bytes(b"PK\x03\x04cut")
-    with pytest.raises(LpipsWeightsError, match=r"alex\.safetensors is no safetensors file"):
+    with pytest.raises(LpipsWeightsError, match=r"alex\.safetensors is not a safetensors file"):
         load_lpips(tmp_path)
