@@ -1,4 +1,4 @@
-"""Jobs, and what starts them: a sensor and a schedule for new ingest batches, both off by default."""
+"""The jobs, and a sensor and a schedule that run them for new ingest batches. Both are off by default."""
 
 from collections.abc import Iterator
 
@@ -20,30 +20,34 @@ RANGE_END = "dagster/asset_partition_range_end"
 EVERYTHING = dg.AssetSelection.all()
 
 jobs = [
-    dg.define_asset_job("data", EVERYTHING - TRAINING - BENCHMARK, description="raw files to cache"),
-    dg.define_asset_job("train", TRAINING, description="the five stages, each from the one before"),
+    dg.define_asset_job(
+        "data", EVERYTHING - TRAINING - BENCHMARK, description="from raw files to the training cache"
+    ),
+    dg.define_asset_job(
+        "train", TRAINING, description="the five training stages, each from the result of the one before"
+    ),
     dg.define_asset_job("bench", BENCHMARK, description="benchmark, report, champion"),
-    dg.define_asset_job("all", EVERYTHING, description="raw files to champion"),
+    dg.define_asset_job("all", EVERYTHING, description="from raw files to the champion"),
 ]
 JOBS = tuple(job.name for job in jobs)
 
 
 def batch_range(names: list[str]) -> dict[str, str]:
-    """Returns the run tags that make one run take all partitions from the first to the last of `names`."""
+    """Returns the run tags for one run over all partitions from the first to the last of `names`."""
     return {RANGE_START: names[0], RANGE_END: names[-1]}
 
 
 def register_batches(instance: dg.DagsterInstance, lake: Lake, corpora: CorporaConfig) -> list[str]:
-    """Returns the names of all ingest batches, after telling Dagster which there are.
+    """Returns the names of all ingest batches, after registering them as Dagster partitions.
 
-    They come in Dagster's order, oldest first, by which it reads a range; new files of a first corpus make
-    a batch that comes after all of a second.
+    The names are in Dagster's order, oldest first, because Dagster resolves a range in that order. A batch of
+    new files comes last, whichever corpus it belongs to.
     """
     partitions = str(ingest_batches.name)
     names = [batch.name for batch in discover_batches(lake, corpora)]
     known = instance.get_dynamic_partitions(partitions)
-    for gone in set(known) - set(names):
-        instance.delete_dynamic_partition(partitions, gone)
+    for removed in set(known) - set(names):
+        instance.delete_dynamic_partition(partitions, removed)
     new = [name for name in names if name not in known]
     if new:
         instance.add_dynamic_partitions(partitions, new)
@@ -53,7 +57,7 @@ def register_batches(instance: dg.DagsterInstance, lake: Lake, corpora: CorporaC
 def requests_for_new_batches(
     instance: dg.DagsterInstance, lake: Lake, corpora: CorporaConfig
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Yields one run of the data job over all batches from the first that was not ingested yet."""
+    """Yields one run of the data job over all batches from the first one that is not ingested yet."""
     names = register_batches(instance, lake, corpora)
     new = [name for name in names if read_manifest(lake, f"raw_samples/{name}") is None]
     if not new:
@@ -65,22 +69,26 @@ def requests_for_new_batches(
 @dg.sensor(
     job_name="data",
     minimum_interval_seconds=300,
-    description="Looks for new files in the corpora, freezes them into batches and asks for one data run.",
+    description="Looks for new files in the corpora, freezes them into batches and requests one data run.",
 )
 def new_batches(
     context: dg.SensorEvaluationContext,
     lake: dg.ResourceParam[Lake],
     corpora: dg.ResourceParam[CorporaConfig],
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Asks for a data run when files are new."""
+    """Requests a data run when there are new files."""
     yield from requests_for_new_batches(context.instance, lake, corpora)
 
 
-@dg.schedule(job_name="data", cron_schedule="0 2 * * *", description="The same, once a night.")
+@dg.schedule(
+    job_name="data",
+    cron_schedule="0 2 * * *",
+    description="Does the same as the sensor `new_batches`, once a night.",
+)
 def nightly_data(
     context: dg.ScheduleEvaluationContext,
     lake: dg.ResourceParam[Lake],
     corpora: dg.ResourceParam[CorporaConfig],
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Asks for a data run at two in the morning when files are new."""
+    """Requests a data run at two in the morning when there are new files."""
     yield from requests_for_new_batches(context.instance, lake, corpora)

@@ -9,86 +9,90 @@ import click
 from orchestration.environment import quiet
 
 
-class Place(NamedTuple):
-    """Where a command is defined, and what it is for in one line."""
+class CommandSpec(NamedTuple):
+    """The module and attribute of a command, and its one-line summary in `emberline --help`."""
 
     module: str
     attribute: str
     summary: str
 
 
-COMMANDS: Mapping[str, Place] = {
-    "demo": Place(
+COMMANDS: Mapping[str, CommandSpec] = {
+    "demo": CommandSpec(
         "orchestration.commands.run",
         "demo",
-        "Make everything: corpus, curated pairs, five training stages, benchmark, champion.",
+        "Run the whole lineage: corpus, curated pairs, five training stages, benchmark, champion.",
     ),
-    "run": Place("orchestration.commands.run", "run", "Run some assets of a profile."),
-    "status": Place(
+    "run": CommandSpec(
+        "orchestration.commands.run", "run", "Run selected assets of a profile, or all of them."
+    ),
+    "status": CommandSpec(
         "orchestration.commands.show",
         "status_command",
-        "Say what a home holds: funnel, filters, stages, benchmark, registry.",
+        "Print the results in a home: funnel, filters, stages, benchmark, registry.",
     ),
-    "explain": Place(
+    "explain": CommandSpec(
         "orchestration.commands.show",
         "explain_command",
-        "Tell the whole life of an image or a sample, from its file to the checkpoints that saw it.",
+        "Print the history of an image or a sample, from its file to the checkpoints that saw it.",
     ),
-    "export": Place(
+    "export": CommandSpec(
         "orchestration.commands.show",
         "export_command",
-        "Write the figures of a home as small files that Git keeps and DVC compares.",
+        "Write the figures of a home to small files, for Git and `dvc metrics diff`.",
     ),
-    "ui": Place(
-        "orchestration.commands.serve", "ui", "Open Dagster's and MLflow's pages on a home, until Ctrl-C."
+    "ui": CommandSpec(
+        "orchestration.commands.serve",
+        "ui",
+        "Serve the web pages of Dagster and MLflow for a home, until Ctrl-C.",
     ),
-    "bench": Place(
+    "bench": CommandSpec(
         "benchmarks.command",
         "bench",
         "Score image editors on REDEdit, ImgEdit, GEdit, RISEBench, KRIS, TextEditBench, or a suite of "
         "yours.",
     ),
-    "targets": Place(
+    "targets": CommandSpec(
         "benchmarks.metrics.text.command",
         "targets",
         "Curate what the text metric looks for.",
     ),
-    "rate": Place(
+    "rate": CommandSpec(
         "benchmarks.rating.command",
         "rate",
         "Let people rate outputs of several models blind, side by side (report 5.1).",
     ),
 }
-"""In the order of `emberline --help`, which imports none of these modules: it answers in a moment."""
+"""In the order of `emberline --help`, which imports none of these modules and so starts quickly."""
 
 
-class ImportedWhenAsked(click.Group):
-    """A group that imports a command's module when that command is asked for, and none to list them."""
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
         """Returns the names of all commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Returns a command, importing its module, or None where there is no such command."""
-        place = COMMANDS.get(cmd_name)
-        return None if place is None else getattr(import_module(place.module), place.attribute)
+        """Returns a command after importing its module, or None if the command does not exist."""
+        spec = COMMANDS.get(cmd_name)
+        return None if spec is None else getattr(import_module(spec.module), spec.attribute)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Writes the commands and what each is for."""
+        """Writes the commands and their summaries."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
+            formatter.write_dl([(name, spec.summary) for name, spec in COMMANDS.items()])
 
 
-@click.group(cls=ImportedWhenAsked, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """From raw image corpora to an instruction-based image editor, every step traceable.
+    """Turn raw image corpora into an instruction-based image editor.
 
     \b
     Example:
-      emberline demo            raw photographs to a registered editor, on this machine
-      emberline status          what came of it
-      emberline ui              the asset graph and the training curves in a browser
+      emberline demo            train an editor from raw photographs, on this machine
+      emberline status          print the results
+      emberline ui              show the asset graph and the training curves in a browser
     """
     quiet()
 

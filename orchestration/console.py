@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: which asset, how far, and about how long until the end."""
+"""Shows a run on the terminal: the current asset, its progress, and the estimated time left."""
 
 import logging
 import os
@@ -13,19 +13,26 @@ from rich.live import Live
 from rich.text import Text
 
 LINE_EVERY_SECONDS = 10.0
-"""How often a line is printed where there is no terminal, as in a log file."""
+"""Seconds between two lines if the output is not a terminal, such as a log file."""
 
 SHOW_EVERY_SECONDS = 0.5
-"""How often the line of a terminal is drawn, also while an asset reports nothing."""
+"""Seconds between two updates of the line on a terminal, also while an asset reports nothing."""
 
 TRUST_SECONDS = 20.0
-"""Expected seconds that must have passed before the speed of this machine is believed half."""
+"""Weight, in seconds, of the assumption that this machine is as fast as the reference machine."""
 
 DONE, KEPT, FAILED = ("done", "green"), ("kept", "dim"), ("FAILED", "red")
 
 
 class Phase(NamedTuple):
-    """One work of an asset: its name, when its first report came, how much was done then; seconds left."""
+    """One task of an asset.
+
+    Attributes:
+        what: name of the task.
+        begin: time of its first report, in seconds of the monotonic clock.
+        first: items that were done at that time.
+        left: estimated seconds that it still takes.
+    """
 
     what: str
     begin: float
@@ -34,14 +41,19 @@ class Phase(NamedTuple):
 
 
 class RunConsole(logging.Handler):
-    """Follows a run through Dagster's events and the progress of its assets.
+    """Shows a run from Dagster's events and the progress of its assets.
 
-    It is the logger of the run and the `progress` that assets report to. The estimate of the time left
-    is what each asset is expected to take, scaled by how fast this machine has been so far.
+    It is both the logger of the run and the `progress` that assets call. The time left is the sum of the
+    expected durations of the remaining assets, scaled by the speed of this machine so far.
     """
 
     def __init__(self, expected: Mapping[str, float], console: Console) -> None:
-        """Follows the assets of `expected`, the seconds that each is expected to take."""
+        """Shows the assets of `expected` on a console.
+
+        Args:
+            expected: expected seconds of each asset.
+            console: where to print.
+        """
         super().__init__(logging.DEBUG)
         self._console = console
         self._expected = dict(expected)
@@ -52,7 +64,7 @@ class RunConsole(logging.Handler):
         self._mark = DONE
         self._begin = self._last_line = time.monotonic()
         self._ended = threading.Event()
-        self._clock = threading.Thread(target=self._follow_the_clock, daemon=True)
+        self._clock = threading.Thread(target=self._update_regularly, daemon=True)
         self._live: Live | None = None
         if console.is_terminal:
             self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -70,9 +82,9 @@ class RunConsole(logging.Handler):
             self._live.stop()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Takes a Dagster event or a log line."""
-        said = record.__dict__.get("dagster_meta", {})
-        event = said.get("dagster_event")
+        """Updates the display from a Dagster event or a log record."""
+        meta = record.__dict__.get("dagster_meta", {})
+        event = meta.get("dagster_event")
         kind = getattr(event, "event_type_value", None)
         step = getattr(event, "step_key", None)
         if kind == "STEP_START" and step in self._expected:
@@ -82,22 +94,23 @@ class RunConsole(logging.Handler):
             self._mark = KEPT if reused is not None and reused.value else DONE
         elif kind in ("STEP_SUCCESS", "STEP_FAILURE") and self._is_current(step):
             self._finish(self._mark if kind == "STEP_SUCCESS" else FAILED)
-        elif record.levelno >= logging.WARNING and event is None and self._is_current(said.get("step_key")):
-            self._console.print(Text(said["orig_message"], style="yellow"), soft_wrap=True)
+        elif record.levelno >= logging.WARNING and event is None and self._is_current(meta.get("step_key")):
+            self._console.print(Text(meta["orig_message"], style="yellow"), soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """Takes how far an asset's current work is; the `Progress` of assets."""
+        """Updates the display with the progress of the current asset; assets call it as their `Progress`."""
         self._activity = f"{what} {done}/{total}" if total > 1 else what
         now, phase = time.monotonic(), self._phase
-        # What passes before the first piece is done, such as imports of a training, is not its speed.
+        # The time before the first item, such as the imports of a training run, says nothing about its speed.
         if phase.what != what or phase.first == 0:
             phase = Phase(what, begin=now, first=done)
-        made = done - phase.first
-        self._phase = phase._replace(left=(now - phase.begin) * (total - done) / made if made > 0 else 0.0)
+        advanced = done - phase.first
+        left = (now - phase.begin) * (total - done) / advanced if advanced > 0 else 0.0
+        self._phase = phase._replace(left=left)
         self._show()
 
     def seconds_left(self) -> float:
-        """Returns the estimated seconds until the last asset is finished."""
+        """Returns the estimated seconds until the last asset finishes."""
         finished = sum(self._expected[name] for name in self._took)
         speed = (sum(self._took.values()) + TRUST_SECONDS) / (finished + TRUST_SECONDS)
         current = self._current
@@ -109,9 +122,9 @@ class RunConsole(logging.Handler):
         running = 0.0
         if current is not None:
             name, begin = current
-            gone = time.monotonic() - begin
-            # What an asset reports of its work is a lower bound: other work may come after it.
-            running = max(self._expected[name] * speed - gone, self._phase.left, 0.0)
+            elapsed = time.monotonic() - begin
+            # The current task gives a lower bound only: the asset may have other tasks after it.
+            running = max(self._expected[name] * speed - elapsed, self._phase.left, 0.0)
         return ahead * speed + running
 
     def _is_current(self, step: str | None) -> bool:
@@ -135,7 +148,7 @@ class RunConsole(logging.Handler):
         self._console.print(line, soft_wrap=True)
         self._last_line = time.monotonic()
 
-    def _follow_the_clock(self) -> None:
+    def _update_regularly(self) -> None:
         while not self._ended.wait(SHOW_EVERY_SECONDS):
             self._show()
 
@@ -151,19 +164,22 @@ class RunConsole(logging.Handler):
     def _status(self) -> str:
         finished, assets = len(self._took), len(self._expected)
         elapsed, left = time.monotonic() - self._begin, self.seconds_left()
-        return f"{finished}/{assets} assets, {clock(elapsed)} gone, about {clock(left)} left"
+        return f"{finished}/{assets} assets, {clock(elapsed)} elapsed, about {clock(left)} left"
 
 
 def clock(seconds: float) -> str:
-    """Returns seconds as m:ss, or h:mm:ss from an hour on."""
+    """Returns a duration as m:ss, or as h:mm:ss if it is an hour or longer."""
     whole = round(seconds)
     hours, minutes = whole // 3600, whole % 3600 // 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 def own_stderr() -> TextIO:
-    """Returns standard error under a number of its own: Dagster captures the usual one during a step."""
+    """Returns a copy of standard error with its own file descriptor.
+
+    Dagster captures the original descriptor during a step.
+    """
     try:
         return os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1, encoding="utf-8", errors="replace")
-    except (OSError, ValueError):  # no file stands behind it, as in a notebook
+    except (OSError, ValueError):  # not backed by a file descriptor, as in a notebook
         return sys.stderr

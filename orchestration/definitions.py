@@ -1,4 +1,4 @@
-"""The one Definitions object: every asset and check of the lineage, wired to one profile."""
+"""The Dagster definitions: every asset and check of the lineage, with the resources of one profile."""
 
 import logging
 import os
@@ -8,10 +8,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.lake.home_format import check_format
+from assets.lake.lake import Lake
 from models.common.progress import Progress
 from orchestration.automation import jobs, new_batches, nightly_data
 from orchestration.environment import HOME, IMAGES, PROFILE, quiet
-from orchestration.profile import Profile, default_home, load_profile, with_photographs
+from orchestration.profile import Profile, default_home, load_profile, with_images
 from orchestration.resources import build_resources
 
 ASSET_MODULES = (
@@ -27,7 +29,7 @@ ASSET_MODULES = (
     "training",
     "reports",
 )
-"""The stages of the lineage, in order; each package has an `assets` module."""
+"""The packages with assets, in the order of the lineage; each has an `assets` module."""
 
 
 def build_definitions(
@@ -36,10 +38,10 @@ def build_definitions(
     """Returns the definitions of a profile.
 
     Args:
-        profile: decides sizes, thresholds and backends; the graph is the same for all.
-        home: the folder that holds everything the profile makes.
-        progress: told how far an asset is; None writes it to Dagster's log.
-        follower: receives the events of a run, as a console does.
+        profile: sizes, thresholds and backends. The graph is the same for all profiles.
+        home: folder that holds all state of the profile.
+        progress: called with the progress of an asset; None writes it to Dagster's log.
+        follower: logging handler that receives the events of a run, such as a console.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # backfill_policy; constraints.txt pins Dagster
@@ -51,7 +53,7 @@ def build_definitions(
         sensors=[new_batches],
         schedules=[nightly_data],
         resources=build_resources(profile, home, progress),
-        executor=dg.in_process_executor,  # a process for each step would cost ten seconds of imports each
+        executor=dg.in_process_executor,  # a process per step would spend ten seconds on imports in each
         loggers={"console": _follow(follower)} if follower is not None else None,
     )
 
@@ -67,10 +69,12 @@ def _follow(follower: logging.Handler) -> dg.LoggerDefinition:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Returns the definitions of the profile and home that the environment names."""
+    """Returns the definitions for the profile and the home in the environment variables."""
     quiet()
     profile = load_profile(os.environ.get(PROFILE, "demo"))
     images = os.environ.get(IMAGES)
     if images:
-        profile = with_photographs(profile, Path(images))
-    return build_definitions(profile, Path(os.environ.get(HOME) or default_home(profile)).absolute())
+        profile = with_images(profile, Path(images))
+    home = Path(os.environ.get(HOME) or default_home(profile)).absolute()
+    check_format(Lake(str(home)))
+    return build_definitions(profile, home)

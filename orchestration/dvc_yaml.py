@@ -1,10 +1,9 @@
-"""Writes `dvc.yaml` from the asset graph, so that there is one source of truth.
+"""Writes `dvc.yaml` from the asset graph, so that the graph is defined only once.
 
     python -m orchestration.dvc_yaml
 
-A DVC stage is a phase of the lineage, never an asset, and calls the same command line as people do. DVC holds
-the parameters of a phase, its figures, and a list of what it made with checksums; never an image, a shard or
-a checkpoint, which stay in the home.
+A DVC stage is a phase of the lineage, not an asset, and calls the command line. DVC stores the parameters of
+a phase, its figures, and a list of its files with checksums. Images, shards and checkpoints stay in the home.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,44 +14,44 @@ import dagster as dg
 import yaml
 
 from assets.reports.export import KINDS_FILE, LOSSES_FOLDER, MANIFESTS_FILE, METRICS_FILE
-from assets.training.config import STAGES
 from orchestration.automation import jobs
 from orchestration.definitions import build_definitions
 from orchestration.profile import PROFILES, Profile, default_home, load_profile
 from orchestration.selection import job_assets
+from trainers.stages.registry import STAGE_NAMES
 
 ROOT = Path(__file__).parents[1]
 DVC_YAML = ROOT / "dvc.yaml"
 RESULTS = "results"
 
 HEAD = """\
-# Made by `python -m orchestration.dvc_yaml` from the asset graph: change that, not this file.
+# Written by `python -m orchestration.dvc_yaml` from the asset graph. Change the graph, not this file.
 # `dvc repro` runs the demo; `dvc metrics diff` and `dvc plots diff` compare its figures with another commit.
 """
 
 
-class Phase(NamedTuple):
-    """A stage of DVC: the job that it runs, the code that decides its result, and the phase before it."""
+class DvcPhase(NamedTuple):
+    """A DVC stage: the job that it runs, the packages that its result depends on, and the phase before it."""
 
     job: str
     code: tuple[str, ...]
     after: str | None
 
 
-PHASES: Mapping[str, Phase] = {
-    "prepare": Phase("data", ("assets", "models", "trainers"), None),
-    "train": Phase("train", ("assets", "models", "trainers"), "prepare"),
-    "benchmark": Phase("bench", ("assets", "benchmarks", "models"), "train"),
+PHASES: Mapping[str, DvcPhase] = {
+    "prepare": DvcPhase("data", ("assets", "models", "trainers"), None),
+    "train": DvcPhase("train", ("assets", "models", "trainers"), "prepare"),
+    "benchmark": DvcPhase("bench", ("assets", "benchmarks", "models"), "train"),
 }
 
 
 def dvc_pipeline(profile: Profile, file: str, options: str = "") -> dict[str, Any]:
-    """Returns what `dvc.yaml` says.
+    """Returns the content of `dvc.yaml`.
 
     Args:
-        profile: whose sections are the parameters of the phases.
-        file: of the profile, as DVC finds it.
-        options: of every command, such as ` --home somewhere`.
+        profile: its sections are the parameters of the phases.
+        file: path of the profile's file, relative to the repository.
+        options: options for every command, such as ` --home somewhere`, with a leading space.
     """
     definitions = build_definitions(profile, default_home(profile))
     stages = {
@@ -62,7 +61,9 @@ def dvc_pipeline(profile: Profile, file: str, options: str = "") -> dict[str, An
     return {"stages": stages, "plots": _plots()}
 
 
-def _stage(name: str, phase: Phase, sections: Sequence[str], file: str, *, options: str) -> Mapping[str, Any]:
+def _stage(
+    name: str, phase: DvcPhase, sections: Sequence[str], file: str, *, options: str
+) -> Mapping[str, Any]:
     folder = f"{RESULTS}/{name}"
     command = f"emberline run --job {phase.job}{options}"
     export = f"emberline export --job {phase.job}{options} --to {folder}"
@@ -79,7 +80,7 @@ def _stage(name: str, phase: Phase, sections: Sequence[str], file: str, *, optio
 
 
 def _kept(path: str) -> Mapping[str, Any]:
-    """Returns an output that Git keeps, not DVC's cache: small text, to be compared between commits."""
+    """Returns an output that is kept in Git instead of DVC's cache: small text that commits compare."""
     return {path: {"cache": False}}
 
 
@@ -90,11 +91,11 @@ def _curves(job: str) -> tuple[str, ...]:
 def _plots() -> list[Mapping[str, Any]]:
     curves = (("validation loss", "validation_loss"), ("training loss", "loss"))
     losses = [_loss_plot(title, column) for title, column in curves]
-    return losses + [_kinds_plot(editor) for editor in ("copying", *STAGES)]
+    return losses + [_kinds_plot(editor) for editor in ("copying", *STAGE_NAMES)]
 
 
 def _loss_plot(title: str, column: str) -> Mapping[str, Any]:
-    curves = {f"{RESULTS}/train/{LOSSES_FOLDER}/{stage}.csv": column for stage in STAGES}
+    curves = {f"{RESULTS}/train/{LOSSES_FOLDER}/{stage}.csv": column for stage in STAGE_NAMES}
     axes = {"x": "step", "y": curves, "x_label": "optimizer step", "y_label": title}
     return {f"{title} of each stage": axes}
 
@@ -106,13 +107,18 @@ def _kinds_plot(editor: str) -> Mapping[str, Any]:
 
 
 def _sections(profile: Profile, definitions: dg.Definitions, job: str) -> list[str]:
-    """Returns the sections of the profile, dotted, that the assets of a job ask for."""
-    asked: set[str] = set()
+    """Returns the profile sections that the assets of a job require, as dotted names."""
+    required: set[str] = set()
     for asset in job_assets(definitions, job):
-        asked |= definitions.resolve_assets_def(dg.AssetKey(asset)).required_resource_keys
-    own = asked & type(profile).model_fields.keys()
-    training = asked & type(profile.training).model_fields.keys()
-    return sorted(own - {"engine", "tracking"}) + sorted(f"training.{name}" for name in training)
+        required |= definitions.resolve_assets_def(dg.AssetKey(asset)).required_resource_keys
+    own = required & type(profile).model_fields.keys()
+    training = required & type(profile.training).model_fields.keys()
+    mixtures = {stage for stage in STAGE_NAMES if f"{stage}_mixture" in required}
+    return [
+        *sorted(own - {"engine", "tracking"}),
+        *sorted(f"mixtures.stages.{stage}" for stage in mixtures),
+        *sorted(f"training.{name}" for name in training),
+    ]
 
 
 def render(pipeline: Mapping[str, Any]) -> str:
@@ -121,7 +127,7 @@ def render(pipeline: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    """Writes `dvc.yaml` of the demo."""
+    """Writes `dvc.yaml` for the demo profile."""
     demo = PROFILES / "demo.yaml"
     DVC_YAML.write_text(render(dvc_pipeline(load_profile("demo"), demo.relative_to(ROOT).as_posix())))
 

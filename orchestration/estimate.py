@@ -1,23 +1,24 @@
-"""What training an editor takes, from its sizes alone: parameters, and memory of a rank."""
+"""Estimates the parameters of an editor and the memory of a training rank, from the config alone."""
 
 from typing import NamedTuple
 
-from models.editor.config import PATCH, EditorConfig
+from models.editor.config import EditorConfig
+from models.editor.geometry import PATCH
 from trainers.config import StageConfig
 
 GIB = 2**30
 TIME_CHANNELS = 256
 MASTER_BYTES = 12
-"""AdamW keeps weights and both moments in float32."""
+"""Bytes per parameter: AdamW keeps master weights and two moments in float32."""
 
 
 class RankMemory(NamedTuple):
-    """GiB that one rank holds, apart from activations.
+    """Memory of one rank in GiB, without activations.
 
     Attributes:
-        training: weights, gradients and optimizer, as ZeRO shards them.
-        frozen: a second model that does not train: DPO's reference, NFT's old policy.
-        gathered: the whole model in float32, twice, while a stage's result is put together.
+        training: weights, gradients and optimizer state, as ZeRO shards them.
+        frozen: a second model that is not trained: the reference model of DPO or the old policy of NFT.
+        gathered: two copies of the whole model in float32, while the result of a stage is assembled.
     """
 
     training: float
@@ -26,7 +27,7 @@ class RankMemory(NamedTuple):
 
 
 def parameter_count(editor: EditorConfig) -> int:
-    """Returns the parameters of the transformer of this size (diffusers' QwenImageTransformer2DModel)."""
+    """Returns the number of parameters of diffusers' QwenImageTransformer2DModel with this config."""
     width, token = editor.heads * editor.head_dim, editor.latent_channels * PATCH**2
     time = (TIME_CHANNELS + 1) * width + (width + 1) * width
     inputs = (token + 1) * width + editor.text_dim + (editor.text_dim + 1) * width
@@ -38,7 +39,7 @@ def parameter_count(editor: EditorConfig) -> int:
 
 
 def rank_memory(editor: EditorConfig, stage: StageConfig, ranks: int) -> RankMemory:
-    """Returns the least memory of a rank in a stage, activations apart."""
+    """Returns the minimum memory of a rank in a stage, without activations."""
     parameters = parameter_count(editor) / GIB
     size = 2 if stage.precision == "bf16" else 4
     shares = [1 if stage.zero_stage < first else ranks for first in (3, 2, 1)]

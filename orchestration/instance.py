@@ -1,4 +1,4 @@
-"""Where Dagster keeps runs and events: a folder of the profile's home, telemetry off."""
+"""The Dagster instance of a home: runs and events in the folder `dagster`, telemetry off."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from orchestration.environment import quiet
 
 DAGSTER_YAML = """\
 telemetry: {enabled: false}
-nux: {enabled: false}  # else a dialog covers the first screen
+nux: {enabled: false}  # otherwise a dialog covers the first screen
 concurrency:
   runs: {max_concurrent_runs: 1}
   pools: {granularity: op, default_limit: 1}
@@ -17,14 +17,14 @@ run_retries: {enabled: true, max_retries: 2, retry_on_asset_or_op_failure: false
 """
 
 BY_COMMAND_LINE = {"emberline/started_by": "command line"}
-"""The tag of runs whose life is that of a command line, which holds the home as long as it lives."""
+"""Tag of runs that a command line executes. They end with its process, which holds the lock of the home."""
 
 WORKING = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 FINISHED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 
 def dagster_home(home: Path) -> Path:
-    """Returns the instance folder of a profile's home, made if it was missing."""
+    """Returns the instance folder of a home, after creating it if it is missing."""
     folder = home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "dagster.yaml"
@@ -34,16 +34,16 @@ def dagster_home(home: Path) -> Path:
 
 
 def open_instance(home: Path) -> dg.DagsterInstance:
-    """Returns the Dagster instance of a profile's home."""
+    """Returns the Dagster instance of a home."""
     quiet()
     return dg.DagsterInstance.from_config(str(dagster_home(home)))
 
 
-def bury_killed_runs(instance: dg.DagsterInstance) -> None:
-    """Ends the runs of command lines that were killed, and frees the places that they held in pools.
+def mark_killed_runs_failed(instance: dg.DagsterInstance) -> None:
+    """Marks runs of killed command lines as failed, and frees their slots in concurrency pools.
 
-    Called by a command line that holds the home, so no other one lives. Dagster's daemon would find the dead,
-    but where none runs, the next training would wait for their place in the pool for ever.
+    The caller holds the lock of the home, so no other command line is running there. Dagster's daemon detects
+    such runs too, but without a running daemon the next training stage would wait for a slot forever.
     """
     unfinished = [status for status in dg.DagsterRunStatus if status not in FINISHED]
     for run in instance.get_runs(dg.RunsFilter(tags=BY_COMMAND_LINE, statuses=unfinished)):

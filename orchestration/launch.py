@@ -1,4 +1,4 @@
-"""Starts a trainer from an asset: Dagster Pipes for what it reports, a shim that ties its life to ours."""
+"""Starts a trainer from an asset. It reports through Dagster Pipes and ends when this process ends."""
 
 import os
 import subprocess
@@ -11,24 +11,29 @@ import dagster as dg
 from trainers.launch.local import INTERRUPTED, training_command, training_environment
 
 LOG_LINES = 80
-"""Enough for the errors of all ranks: those that waited for the one that failed come after it."""
+"""Lines of the log in an error message. The ranks that waited for a failed rank log their errors after it."""
 
 POLL_SECONDS = 0.2
 STOP_SECONDS = 60.0
-"""How long ranks may take to save a checkpoint when they are told to stop."""
+"""How long the ranks may take to save a checkpoint after SIGTERM."""
 
 
 class TrainingFailedError(RuntimeError):
-    """The trainer ended with an error; the message holds the end of its log."""
+    """The trainer ended without a result; the message contains the end of its log."""
 
 
 def launch_trainer(context: dg.AssetExecutionContext, run_file: Path, ranks: int) -> None:
-    """Trains the stage run of a JSON file; its figures go to Dagster's log while it runs.
+    """Trains a stage and writes its figures to Dagster's log meanwhile.
 
-    What the ranks print goes to `trainer.log` beside the run's file.
+    The output of the ranks goes to `trainer.log` next to the run file.
+
+    Args:
+        context: of the asset.
+        run_file: JSON file of a `trainers.config.StageRun`.
+        ranks: number of processes.
 
     Raises:
-        TrainingFailedError: see there.
+        TrainingFailedError: a rank failed, or the run was stopped after saving a checkpoint.
     """
     log_file = run_file.with_name("trainer.log")
     warnings.simplefilter("ignore", dg.PreviewWarning)  # of Pipes; constraints.txt pins Dagster
@@ -44,29 +49,32 @@ def launch_trainer(context: dg.AssetExecutionContext, run_file: Path, ranks: int
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        told = 0
+        logged = 0
         try:
             while (code := trainer.poll()) is None:
-                told = _log_figures(context, session, told)
+                logged = _log_figures(context, session, logged)
                 time.sleep(POLL_SECONDS)
         except BaseException:
             _stop(trainer)
             raise
-    _log_figures(context, session, told)
+    _log_figures(context, session, logged)
     if code == INTERRUPTED:
-        raise TrainingFailedError("The trainer was told to stop and saved a checkpoint. Run again to resume.")
+        raise TrainingFailedError(
+            "The training run was stopped and saved a checkpoint. Run the same command again to resume it."
+        )
     if code != 0:
-        shown = _tail(log_file)
-        raise TrainingFailedError(f"The trainer ended with code {code}. {log_file} ends with:\n{shown}")
+        raise TrainingFailedError(
+            f"The trainer ended with code {code}. The end of {log_file}:\n{_tail(log_file)}"
+        )
 
 
-def _log_figures(context: dg.AssetExecutionContext, session: dg.PipesSession, told: int) -> int:
-    """Logs the figures that came through Pipes since `told` of them were; returns how many there are now."""
+def _log_figures(context: dg.AssetExecutionContext, session: dg.PipesSession, logged: int) -> int:
+    """Logs the figures that came through Pipes after the first `logged`; returns the number of all."""
     messages = session.get_custom_messages()
-    for message in messages[told:]:
+    for message in messages[logged:]:
         figures = {name: value for name, value in message.items() if name not in ("stage", "step", "steps")}
-        said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        context.log.info(f"{message['stage']}: step {message['step']} of {message['steps']}, {said}")
+        text = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        context.log.info(f"{message['stage']}: step {message['step']} of {message['steps']}, {text}")
     return len(messages)
 
 

@@ -1,4 +1,4 @@
-"""What a run would do: each asset, whether it is due, where it runs and what it needs. Touches nothing."""
+"""The plan of a run: which assets are due, where they would run and what they need. Changes nothing."""
 
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
@@ -9,22 +9,28 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from assets.cached.config import StageName
 from assets.lake.lake import Lake
 from assets.lake.materialize import PARTITIONED, step_of
 from assets.lake.steps import MissingInputError, finished, read_manifest, read_manifests
-from assets.training.config import STAGES
 from orchestration.definitions import build_definitions
 from orchestration.estimate import parameter_count, rank_memory
 from orchestration.profile import Profile
 from orchestration.resources import build_resources, tracking
 from orchestration.selection import selected_assets
+from trainers.stages.registry import STAGE_NAMES
 
 State = Literal["finished", "due", "depends"]
 
 
-class Planned(NamedTuple):
-    """One asset of a plan. `depends`: due only if what it reads turns out differently."""
+class PlannedAsset(NamedTuple):
+    """One asset of a plan.
+
+    Attributes:
+        asset: its name.
+        state: `finished`; `due`; or `depends`, which means due only if the files that it reads change.
+        runs_on: where it runs, in words.
+        needs: what it needs besides its inputs, one line each.
+    """
 
     asset: str
     state: State
@@ -32,7 +38,7 @@ class Planned(NamedTuple):
     needs: tuple[str, ...]
 
 
-def plan(profile: Profile, home: Path, selection: dg.AssetSelection) -> list[Planned]:
+def plan(profile: Profile, home: Path, selection: dg.AssetSelection) -> list[PlannedAsset]:
     """Returns the selected assets in the order in which they would run.
 
     Raises:
@@ -52,32 +58,34 @@ def plan(profile: Profile, home: Path, selection: dg.AssetSelection) -> list[Pla
         if states[asset] == "finished" and any(states[name] != "finished" for name in upstream):
             states[asset] = "depends"
         if key in chosen:
-            asked = definitions.resolve_assets_def(key).required_resource_keys
-            wanted = tuple(_needs(profile, home, asset, asked))
-            planned.append(Planned(asset, states[asset], _where(profile, asset, asked), wanted))
+            required = definitions.resolve_assets_def(key).required_resource_keys
+            needs = tuple(_needs(profile, home, asset, required))
+            planned.append(PlannedAsset(asset, states[asset], _runs_on(profile, asset, required), needs))
     return planned
 
 
 def print_consequences(profile: Profile, home: Path, since: str, console: Console) -> None:
-    """Prints what verdicts that changed `since` then touch, and what a run of everything would look at again.
+    """Prints how many verdicts the run changed, and which assets a run of all assets would check again.
 
     Args:
         profile: of the run.
         home: of the run.
-        since: when the run began, as in `Manifest.finished_at`.
-        console: to print to.
+        since: start of the run, in the format of `Manifest.finished_at`.
+        console: where to print.
     """
     manifest = read_manifest(Lake(str(home)), "filtered")
     if manifest is not None and manifest.finished_at >= since and manifest.facts["changed"]:
         change = manifest.facts["changed"]
-        said = f"{change['newly_dropped']} images newly dropped, {change['newly_kept']} newly kept"
+        counts = f"{change['newly_dropped']} images newly dropped, {change['newly_kept']} newly kept"
         console.print(
-            f"filtered: {said}; {change['samples_that_use_them']} samples hang on them.", soft_wrap=True
+            f"filtered: {counts}; {change['samples_that_use_them']} samples depend on them.", soft_wrap=True
         )
     rows = plan(profile, home, dg.AssetSelection.all())
     stale = [row.asset for row in rows if row.state != "finished"]
     if stale:
-        console.print(f"A run of everything would look again at {', '.join(stale)}.", soft_wrap=True)
+        console.print(
+            f"A run of all assets would check these assets again: {', '.join(stale)}.", soft_wrap=True
+        )
 
 
 def print_plan(profile: Profile, home: Path, selection: dg.AssetSelection, console: Console) -> None:
@@ -106,43 +114,43 @@ def _state(lake: Lake, definitions: dg.Definitions, key: dg.AssetKey, resources:
     return "finished" if done and all(done) else "due"
 
 
-def _where(profile: Profile, asset: str, asked: Set[str]) -> str:
-    if asset in STAGES:
+def _runs_on(profile: Profile, asset: str, required: Set[str]) -> str:
+    if asset in STAGE_NAMES:
         stage = getattr(profile.training, asset)
         return f"{profile.training.trainer.ranks} ranks, ZeRO stage {stage.zero_stage}, {stage.precision}"
-    if "engine" in asked:
+    if "engine" in required:
         return f"{profile.engine.kind}, {profile.engine.workers} workers"
     return "this process"
 
 
-def _needs(profile: Profile, home: Path, asset: str, asked: Set[str]) -> Iterator[str]:
-    """Yields what an asset needs besides its inputs, by the resources that it asks for."""
-    if "corpora" in asked:
+def _needs(profile: Profile, home: Path, asset: str, required: Set[str]) -> Iterator[str]:
+    """Yields what an asset needs besides its inputs, according to the resources that it requires."""
+    if "corpora" in required:
         yield from _corpora(profile)
-    if "backends" in asked:
+    if "backends" in required:
         path = profile.backends.text_encoder
-        yield f"text encoder all-MiniLM-L6-v2: {path or 'an installed one'}"
-    if "longtail" in asked:
+        yield f"text encoder all-MiniLM-L6-v2: {path or 'from the hub cache or an installed package'}"
+    if "longtail" in required:
         yield f"Qdrant: {profile.longtail.qdrant_url or 'local mode, in the home'}"
-    if "tracking" in asked:
+    if "tracking" in required:
         yield f"MLflow: {tracking(profile, home).uri}"
-    yield from (need for stage in STAGES if stage == asset for need in _stage_needs(profile, stage))
+    yield from (need for stage in STAGE_NAMES if stage == asset for need in _stage_needs(profile, stage))
 
 
 def _corpora(profile: Profile) -> Iterator[str]:
     for corpus in profile.corpora.corpora:
         yield f"{corpus.name}: {corpus.path}"
         if corpus.path.startswith("s3://"):
-            yield "keys of the store in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            yield "keys of the S3 store in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 
-def _stage_needs(profile: Profile, stage: StageName) -> Iterator[str]:
+def _stage_needs(profile: Profile, stage: str) -> Iterator[str]:
     config, trainer = getattr(profile.training, stage), profile.training.trainer
-    samples = config.batch_size * trainer.ranks
-    yield f"{config.steps:,} steps of {samples:,} samples at {profile.mixtures.stages[stage].side} px"
+    side = profile.mixtures.stages[stage].side
+    yield f"{config.steps:,} steps of {config.batch_size:,} samples at {side} px"
     memory = rank_memory(trainer.editor, config, trainer.ranks)
     parts = ", ".join(f"{name} {_gib(size)}" for name, size in memory._asdict().items() if size)
-    yield f"{_gib(sum(memory))} GiB a rank, activations apart ({parts})"
+    yield f"{_gib(sum(memory))} GiB per rank, without activations ({parts})"
 
 
 def _gib(size: float) -> str:

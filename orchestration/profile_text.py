@@ -1,4 +1,4 @@
-"""The YAML of a profile: its values, and the line of every field for what is said about them."""
+"""Reads the YAML of a profile: the values, and the line of every field for error messages."""
 
 import math
 import re
@@ -15,30 +15,30 @@ MAX_DEPTH = 20
 MAX_FIELDS = 100_000
 
 PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
-"""In an address, as in https://name:password@host."""
+"""Matches a password in a URL, as in https://name:password@host."""
 
 
 class ProfileText(NamedTuple):
-    """What a YAML text says, and the line of every field of it, counted from 1."""
+    """The value of a YAML text, and the line of every field in it, counted from 1."""
 
     value: Any
     lines: Mapping[FieldPath, int]
 
 
 def read_profile_text(text: str, file: str) -> ProfileText:
-    """Returns what a YAML text says, an empty mapping where it says nothing.
+    """Returns the value of a YAML text and its lines; an empty text gives an empty mapping.
 
     Raises:
-        ProfileError: it is not YAML, names a field twice, refers to itself, or has an
-            infinite number or a password.
+        ProfileError: the text is not YAML, defines a field twice, contains itself through an alias, or has
+            an infinite number or a password.
     """
     root, value = _parse(text, file)
     lines: dict[FieldPath, int] = {(): 1}
     if root is not None:
         _collect(root, (), lines, file)
     for path, leaf in _leaves(value, ()):
-        if complaint := _complaint(leaf):
-            raise ProfileError(f"{file}:{line_of(path, lines)} {dotted(path)}: {complaint}")
+        if problem := _problem(leaf):
+            raise ProfileError(f"{file}:{line_of(path, lines)} {dotted(path)}: {problem}")
     return ProfileText(value if value is not None else {}, lines)
 
 
@@ -47,19 +47,19 @@ def _parse(text: str, file: str) -> tuple[yaml.Node | None, Any]:
         return yaml.compose(text, Loader=LOADER), yaml.load(text, Loader=LOADER)  # noqa: S506 (safe either way)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        reason = f"{file}:{line} is not YAML: {error.problem}. Mend the line or the one above it."
+        reason = f"{file}:{line} is not YAML: {error.problem}. Fix this line or the one above it."
         raise ProfileError(reason) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # such as a date that there is none of, or a character that no YAML may have
+        # for example a date that does not exist, or a character that YAML forbids
         reason = str(error).partition("\n")[0]
-        raise ProfileError(f"{file}:1 is not YAML: {reason}. Mend the file.") from error
+        raise ProfileError(f"{file}:1 is not YAML: {reason}. Fix the file.") from error
 
 
 def _collect(node: yaml.Node, path: FieldPath, lines: dict[FieldPath, int], file: str) -> None:
-    if len(path) > MAX_DEPTH or len(lines) > MAX_FIELDS:  # as an alias of something around it is
+    if len(path) > MAX_DEPTH or len(lines) > MAX_FIELDS:  # as with an alias of a section that contains it
         raise ProfileError(
-            f"{file}:{node.start_mark.line + 1} is nested more than {MAX_DEPTH} deep or holds more than "
-            f"{MAX_FIELDS:,} fields. A profile is much smaller: mend the aliases of this line."
+            f"{file}:{node.start_mark.line + 1} is nested more than {MAX_DEPTH} levels deep or has more "
+            f"than {MAX_FIELDS:,} fields. A profile is much smaller. Fix the aliases on this line."
         )
     if isinstance(node, yaml.MappingNode):
         _collect_mapping(node, path, lines, file)
@@ -80,7 +80,7 @@ def _collect_mapping(node: yaml.MappingNode, path: FieldPath, lines: dict[FieldP
         name = str(key.value)
         if name in own:
             where = f"{file}:{line} {dotted((*path, name))}"
-            raise ProfileError(f"{where}: is there twice, first on line {own[name]}. Remove one of them.")
+            raise ProfileError(f"{where}: is defined twice, first on line {own[name]}. Remove one of them.")
         own[name] = line
         lines.setdefault((*path, name), line)
         _collect(value, (*path, name), lines, file)
@@ -99,9 +99,9 @@ def _leaves(value: Any, path: FieldPath) -> Iterator[tuple[FieldPath, Any]]:
         yield path, value
 
 
-def _complaint(leaf: Any) -> str | None:
+def _problem(leaf: Any) -> str | None:
     if isinstance(leaf, float) and not math.isfinite(leaf):
-        return f"{leaf} is not a finite number. Write one."
+        return f"{leaf} is not a finite number. Write a finite number."
     if isinstance(leaf, str) and PASSWORD.search(leaf):
-        return "holds a password. Take it out of the address, and put it into the environment."
+        return "contains a password. Remove it from the address and set it in the environment."
     return None

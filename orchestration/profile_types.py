@@ -1,6 +1,5 @@
-"""Walks through the types of a profile along the path of a field."""
+"""Finds the type of a section or field of a profile by its path."""
 
-import dataclasses
 import types
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -8,12 +7,12 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 FieldPath = tuple[str | int, ...]
-"""Names of fields from the outermost inwards, and positions in lists."""
+"""Names of fields from the outermost to the innermost, and positions in lists."""
 
 
 def readable_path(model: type, path: FieldPath) -> FieldPath:
     """Returns the path without the tags that pydantic adds for members of a union, as in `value.float`."""
-    kept: FieldPath = ()
+    readable: FieldPath = ()
     current: Any = model
     for part in path:
         inner = next(_inside(current, part), None)
@@ -21,13 +20,13 @@ def readable_path(model: type, path: FieldPath) -> FieldPath:
             _fields(one) or _is_mapping(one) for one in _members(current)
         )
         if inner is not None or is_unknown_field:
-            kept = (*kept, part)
+            readable = (*readable, part)
             current = inner
-    return kept
+    return readable
 
 
 def section_at(model: type, path: FieldPath) -> type | None:
-    """Returns the type of the section at a path, if it is one with named fields."""
+    """Returns the type of the section at a path; None if there is no section with named fields."""
     current: Any = model
     for part in path:
         current = next(_inside(current, part), None)
@@ -40,7 +39,7 @@ def field_names(section: type | None) -> list[str]:
 
 
 def field_description(section: type | None, name: str) -> str:
-    """Returns what the section says of a field, empty where it says nothing."""
+    """Returns the description of a field of a section; empty if it has none."""
     if not (isinstance(section, type) and issubclass(section, BaseModel)) or name not in section.model_fields:
         return ""
     return (section.model_fields[name].description or "").rstrip(".")
@@ -59,7 +58,7 @@ def _inside(annotation: Any, part: str | int) -> Iterator[Any]:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """Returns the members of a union, or the type alone."""
+    """Returns the members of a union; for any other type, a list of that type."""
     if get_origin(annotation) is Annotated:
         return _members(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
@@ -72,10 +71,6 @@ def _is_mapping(annotation: Any) -> bool:
 
 
 def _fields(annotation: Any) -> Mapping[str, Any]:
-    if not isinstance(annotation, type):
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         return {}
-    if issubclass(annotation, BaseModel):
-        return {name: field.annotation for name, field in annotation.model_fields.items()}
-    if dataclasses.is_dataclass(annotation):
-        return {field.name: field.type for field in dataclasses.fields(annotation)}
-    return {}
+    return {name: field.annotation for name, field in annotation.model_fields.items()}

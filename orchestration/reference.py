@@ -1,6 +1,6 @@
-"""How long each asset of the demo takes on the reference machine: where estimates begin, no promise.
+"""Durations of the demo's assets on the reference machine, from which the first estimates are made.
 
-Written anew from a home where the whole demo was made without a break:
+To measure them again, run the whole demo without interruption, then:
 
     python -m orchestration.reference .emberline/demo
 """
@@ -16,7 +16,7 @@ from assets.lake.steps import Manifest, MissingInputError, read_manifests
 REFERENCE_FILE = Path(__file__).with_name("static") / "reference_seconds.json"
 
 UNKNOWN_SECONDS = 5.0
-"""Expected of an asset that the reference machine never made."""
+"""Expected duration of an asset that was not measured on the reference machine."""
 
 
 def reference_seconds() -> Mapping[str, float]:
@@ -25,25 +25,27 @@ def reference_seconds() -> Mapping[str, float]:
 
 
 def measured_seconds(lake: Lake, assets: Sequence[str]) -> dict[str, float]:
-    """Returns how long each asset took the last time that it was made in this home.
+    """Returns the duration in seconds of the last run of each asset in a home.
 
     Raises:
-        MissingInputError: an asset was never made here.
+        MissingInputError: an asset has never run in this home.
     """
     manifests = {asset: read_manifests(lake, asset) for asset in assets}
-    missing = [asset for asset, found in manifests.items() if not found]
+    missing = [asset for asset, own in manifests.items() if not own]
     if missing:
-        raise MissingInputError(f"{lake.root} lacks {', '.join(missing)}. Run the whole demo there first.")
-    return {asset: seconds(found) for asset, found in manifests.items()}
+        raise MissingInputError(
+            f"{lake.root} lacks {', '.join(missing)}. Run the whole demo in this home first."
+        )
+    return {asset: seconds(own) for asset, own in manifests.items()}
 
 
 def seconds(manifests: Sequence[Manifest]) -> float:
-    """Returns how long an asset took, over all of its partitions."""
+    """Returns the duration in seconds of an asset over all its partitions."""
     return round(sum(manifest.seconds for manifest in manifests), 1)
 
 
 def main(home: str) -> None:
-    """Writes the reference anew from a home."""
+    """Writes the reference durations from a home."""
     from orchestration.definitions import build_definitions
     from orchestration.profile import load_profile
 

@@ -1,4 +1,4 @@
-"""What assets are given: the lake, the engine, ways to report and to launch, and the profile's sections."""
+"""The Dagster resources: lake, executor, progress, launcher, and the sections of the profile."""
 
 import os
 from collections.abc import Mapping
@@ -8,15 +8,16 @@ from typing import Any
 import dagster as dg
 
 from assets.corpora.config import ListedDemoCorpusConfig
-from assets.corpora.readers.folder import folder_listing
-from assets.engine.pool import Engine
+from assets.corpora.readers.folder import folder_digest
+from assets.engine.pool import Executor
 from assets.lake.lake import Lake
-from assets.training.config import STAGES, Tracking
+from assets.training.config import Tracking
 from models.common.progress import Progress
 from orchestration.launch import launch_trainer
 from orchestration.profile import Profile
 from orchestration.profile_errors import ProfileError
 from orchestration.profile_text import PASSWORD
+from trainers.stages.registry import STAGE_NAMES
 
 LOG_EVERY_SHARE = 0.1
 
@@ -24,16 +25,18 @@ LOG_EVERY_SHARE = 0.1
 def build_resources(profile: Profile, home: Path, progress: Progress | None) -> Mapping[str, Any]:
     """Returns the resources of a profile by name.
 
-    A section of the profile is a resource of its own, and what an asset asks for is what can stale it.
+    Each section of the profile is a resource of its own. Only the sections that an asset requires can make
+    its step due.
     """
     resources: dict[str, Any] = {
         "lake": Lake(str(home)),
-        "engine": Engine(profile.engine.workers),
+        "engine": Executor(profile.engine.workers),
         "progress": progress or log_progress(),
         "launcher": launch_trainer,
         "tracking": tracking(profile, home),
         "trainer": profile.training.trainer,
-        **{stage: getattr(profile.training, stage) for stage in STAGES},
+        **{stage: getattr(profile.training, stage) for stage in STAGE_NAMES},
+        **{f"{stage}_mixture": profile.mixtures.stages[stage] for stage in STAGE_NAMES},
     }
     sections = (
         "demo",
@@ -54,23 +57,25 @@ def build_resources(profile: Profile, home: Path, progress: Progress | None) -> 
     )
     resources |= {name: getattr(profile, name) for name in sections}
     if profile.demo is not None and profile.demo.images is not None:
-        listing = folder_listing(profile.demo.images)
+        listing = folder_digest(profile.demo.images)
         resources["demo"] = ListedDemoCorpusConfig(**profile.demo.model_dump(), listing=listing)
     return resources
 
 
 def tracking(profile: Profile, home: Path) -> Tracking:
-    """Returns where MLflow keeps runs and versions: the profile's server, else SQLite in the home.
+    """Returns where MLflow stores runs and versions.
+
+    It is the server of the profile, else that of MLFLOW_TRACKING_URI, else SQLite in the home.
 
     Raises:
-        ProfileError: the environment names a server with a password in its address.
+        ProfileError: the address in MLFLOW_TRACKING_URI contains a password.
     """
     experiment = profile.tracking.experiment
     server = profile.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
     if server and PASSWORD.search(server):
         raise ProfileError(
-            "MLFLOW_TRACKING_URI holds a password, which would stand in every run's files. Put it into "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+            "MLFLOW_TRACKING_URI contains a password, which would be written to the files of every run. Set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead."
         )
     if server:
         return Tracking(server, experiment, artifact_location=None)
@@ -81,7 +86,7 @@ def tracking(profile: Profile, home: Path) -> Tracking:
 
 
 def log_progress() -> Progress:
-    """Returns a progress that writes a line to Dagster's log for every tenth of the work."""
+    """Returns a `Progress` that writes a line to Dagster's log for each tenth of the work."""
     logger = dg.get_dagster_logger("emberline")
     last: dict[str, int] = {}
 

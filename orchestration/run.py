@@ -1,9 +1,7 @@
-"""A run of some assets of a profile, in this process, in one Dagster run that the UI can show."""
+"""Runs assets of a profile in this process, as a Dagster run that the UI shows."""
 
-import fcntl
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -13,11 +11,13 @@ from assets.corpora.readers.folder import CorpusError
 from assets.lake.lake import Lake
 from assets.lake.materialize import PARTITIONED
 from assets.lake.steps import read_manifests
+from assets.training.assets import FRESH_TAG
 from orchestration.automation import batch_range, register_batches
 from orchestration.console import RunConsole
 from orchestration.definitions import build_definitions
-from orchestration.instance import BY_COMMAND_LINE, WORKING, bury_killed_runs, open_instance
-from orchestration.plan import Planned, plan
+from orchestration.home import BusyHomeError, lock_home
+from orchestration.instance import BY_COMMAND_LINE, WORKING, mark_killed_runs_failed, open_instance
+from orchestration.plan import PlannedAsset, plan
 from orchestration.profile import Profile
 from orchestration.reference import UNKNOWN_SECONDS, reference_seconds, seconds
 
@@ -25,25 +25,31 @@ CORPUS = dg.AssetKey("demo_corpus")
 INGESTED = {dg.AssetKey(name) for name in PARTITIONED}
 
 
-class BusyHomeError(RuntimeError):
-    """Another run works in the same home."""
-
-
 class RunFailedError(RuntimeError):
-    """An asset failed, or a check that stops what comes after it."""
+    """An asset or a blocking check failed."""
 
 
-def run_assets(profile: Profile, home: Path, selection: dg.AssetSelection, console: Console) -> None:
-    """Runs the selected assets in the order of the lineage; what is finished is kept as it is.
+def run_assets(
+    profile: Profile, home: Path, selection: dg.AssetSelection, console: Console, *, fresh: bool = False
+) -> None:
+    """Runs the selected assets in the order of the lineage and keeps those that are finished.
 
-    The demo's corpus is made first, in a run of its own, because its files decide the ingest batches.
+    `demo_corpus` runs first, in a Dagster run of its own, because its files decide the ingest batches.
+
+    Args:
+        profile: settings.
+        home: folder that holds all state.
+        selection: assets to run.
+        console: shows progress.
+        fresh: archives a training run whose identity changed instead of refusing.
 
     Raises:
-        BusyHomeError: another run works in this home, be it one that the UI started.
+        BusyHomeError: another run is using this home, from the command line or the UI.
+        HomeFormatError: another version of Emberline made this home.
         RunFailedError: an asset or a blocking check failed; the message says which and why.
     """
-    with locked(home), open_instance(home) as instance:
-        bury_killed_runs(instance)
+    with lock_home(home), open_instance(home) as instance:
+        mark_killed_runs_failed(instance)
         _refuse_beside_ui(instance, home)
         lake = Lake(str(home))
         planned = plan(profile, home, selection)
@@ -54,38 +60,24 @@ def run_assets(profile: Profile, home: Path, selection: dg.AssetSelection, conso
                 _execute(definitions, instance, [CORPUS], {})
             rest = sorted(keys - {CORPUS})
             if rest:
-                tags = _batches(instance, lake, profile) if keys & INGESTED else {}
-                _execute(definitions, instance, rest, tags)
-
-
-@contextmanager
-def locked(home: Path) -> Iterator[None]:
-    """Holds the home for one run; the lock goes with the process, however it ends."""
-    (home / "mlflow").mkdir(parents=True, exist_ok=True)
-    with (home / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyHomeError(
-                f"Another run works in {home}. Wait for it, or give --home another folder."
-            ) from None
-        yield
+                tags = dict(_batches(instance, lake, profile)) if keys & INGESTED else {}
+                _execute(definitions, instance, rest, {**tags, FRESH_TAG: str(fresh).lower()})
 
 
 def _refuse_beside_ui(instance: dg.DagsterInstance, home: Path) -> None:
-    """Runs of the UI hold no lock, and need none among themselves: Dagster queues them behind any other."""
+    """Raises BusyHomeError if the UI has a run in progress, since such a run does not lock the home."""
     working = instance.get_runs(dg.RunsFilter(statuses=[*WORKING]), limit=1)
     if working:
         raise BusyHomeError(
-            f"Run {working[0].run_id[:8]}, started in the UI, works in {home}. "
-            "Wait for it, or terminate it there."
+            f"Run {working[0].run_id[:8]}, started in the UI, is using {home}. "
+            "Wait until it ends, or terminate it there."
         )
 
 
-def expected_seconds(lake: Lake, planned: Sequence[Planned]) -> Mapping[str, float]:
-    """Returns how long each asset will take: nothing where it is finished, else as long as the last time.
+def expected_seconds(lake: Lake, planned: Sequence[PlannedAsset]) -> Mapping[str, float]:
+    """Returns the expected seconds of each asset: 0 if it is finished, else the duration of its last run.
 
-    What was never made here takes what it takes on the reference machine.
+    For an asset that never ran in this home, it is the duration on the reference machine.
     """
     reference = reference_seconds()
     expected = {}
@@ -97,14 +89,14 @@ def expected_seconds(lake: Lake, planned: Sequence[Planned]) -> Mapping[str, flo
 
 
 def _batches(instance: dg.DagsterInstance, lake: Lake, profile: Profile) -> Mapping[str, str]:
-    """Returns the tags of a run over all ingest batches, after freezing those that are new."""
+    """Returns the tags of a run over all ingest batches, after freezing new files into batches."""
     try:
         names = register_batches(instance, lake, profile.corpora)
     except CorpusError as error:
         raise RunFailedError(f"raw_images cannot start: {error}") from error
     if not names:
         folders = ", ".join(corpus.path for corpus in profile.corpora.corpora)
-        raise RunFailedError(f"raw_images cannot start: no file lies in {folders}. Put photographs there.")
+        raise RunFailedError(f"raw_images cannot start: there are no files in {folders}. Put images there.")
     return batch_range(names)
 
 

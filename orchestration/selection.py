@@ -1,4 +1,4 @@
-"""Which assets a command means: one of the jobs, or a selection in Dagster's syntax."""
+"""Resolves the assets of a command: a job by name, or a selection in Dagster's syntax."""
 
 import warnings
 
@@ -8,14 +8,14 @@ from orchestration.automation import jobs
 
 
 class SelectionError(ValueError):
-    """A selection that is not in Dagster's syntax, or that means no asset of the lineage."""
+    """A selection is not in Dagster's syntax, or selects no asset."""
 
 
 def parse_selection(text: str) -> dg.AssetSelection:
-    """Returns the selection of a text such as `deduped+` or `group:training`.
+    """Returns the selection that a text such as `deduped+` or `group:training` describes.
 
     Raises:
-        SelectionError: it is not in Dagster's syntax.
+        SelectionError: the text is not in Dagster's syntax.
     """
     try:
         with warnings.catch_warnings():
@@ -23,21 +23,22 @@ def parse_selection(text: str) -> dg.AssetSelection:
             return dg.AssetSelection.from_string(text)
     except dg.DagsterError as error:
         raise SelectionError(
-            f"{text!r} is not a selection. Write the name of an asset, with a + for what comes before or "
-            """after it as in 'deduped+', or several joined as in 'key:"deduped"+ and not group:training'."""
+            f"{text!r} is not a valid selection. Write the name of an asset. A + after or before it adds all "
+            "assets downstream or upstream, as in 'deduped+'. Combine terms as in "
+            """'key:"deduped"+ and not group:training'."""
         ) from error
 
 
 def job_selection(name: str) -> dg.AssetSelection:
-    """Returns the assets of a job by its name."""
+    """Returns the selection of a job."""
     return next(job.selection for job in jobs if job.name == name)
 
 
 def selected_assets(selection: dg.AssetSelection, definitions: dg.Definitions) -> set[dg.AssetKey]:
-    """Returns the assets that a selection means, at least one.
+    """Returns the assets that a selection selects, at least one.
 
     Raises:
-        SelectionError: it means no asset of the lineage; the message lists those that there are.
+        SelectionError: it selects no asset; the message lists all assets.
     """
     graph = definitions.resolve_asset_graph()
     try:
@@ -46,7 +47,7 @@ def selected_assets(selection: dg.AssetSelection, definitions: dg.Definitions) -
         chosen = set()
     if not chosen:
         known = ", ".join(key.path[-1] for key in graph.toposorted_asset_keys)
-        raise SelectionError(f"{selection} selects no asset. There are {known}.")
+        raise SelectionError(f"{selection} selects no asset. The assets are {known}.")
     return chosen
 
 

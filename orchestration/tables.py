@@ -1,4 +1,4 @@
-"""What `status` and `explain` print for people."""
+"""The tables of `emberline status` and the tree of `emberline explain`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,39 +8,41 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from assets.training.config import STAGES
+from trainers.stages.registry import STAGE_NAMES
 
 SHORT = 100
 
 
-def print_status(found: Mapping[str, Any], console: Console) -> None:
-    """Prints the status of a home: a table for each part that has been made, a line for each that has not."""
-    _funnel(found["funnel"], console)
-    _mapping("filters on the planted truth", found["filters"], ("precision", "recall", "planted"), console)
-    _mapping("coverage of instructions", found["coverage"], ("before", "after"), console)
-    _stages(found["stages"], console)
-    _line("evaluator", found["evaluator"], console)
-    _bench(found["bench"], found["bench_editors"], console)
-    _registry(found["registry"], console)
-    if found["disk_bytes"] is not None:
-        console.print(f"{found['home']}: {found['disk_bytes'] / 2**20:.0f} MiB")
+def print_status(results: Mapping[str, Any], console: Console) -> None:
+    """Prints the results in a home: a table for each part that exists, a line for each that is missing."""
+    _funnel(results["funnel"], console)
+    _mapping(
+        "filters on the planted defects", results["filters"], ("precision", "recall", "planted"), console
+    )
+    _mapping("coverage of instructions", results["coverage"], ("before", "after"), console)
+    _stages(results["stages"], console)
+    _line("evaluator", results["evaluator"], console)
+    _bench(results["bench"], results["bench_editors"], console)
+    _registry(results["registry"], console)
+    if results["disk_bytes"] is not None:
+        console.print(f"{results['home']}: {results['disk_bytes'] / 2**20:.0f} MiB")
 
 
-def print_life(life: Mapping[str, Any], console: Console) -> None:
-    """Prints the life of an image or a sample as a tree."""
-    identifier = life.get("sample_id") or life.get("image_id")
-    kind = "sample" if "sample_id" in life else "image"
+def print_history(history: Mapping[str, Any], console: Console) -> None:
+    """Prints the history of an image or a sample as a tree."""
+    identifier = history.get("sample_id") or history.get("image_id")
+    kind = "sample" if "sample_id" in history else "image"
     tree = Tree(Text(f"{kind} {identifier}", style="bold"))
-    for name, value in life.items():
-        _grow(tree, name, value)
+    for name, value in history.items():
+        _add_branch(tree, name, value)
     console.print(tree)
 
 
-def _grow(tree: Tree, name: str, value: Any) -> None:
+def _add_branch(tree: Tree, name: str, value: Any) -> None:
     if isinstance(value, Mapping):
         branch = tree.add(Text(name, style="bold"))
         for key, inner in value.items():
-            _grow(branch, str(key), inner)
+            _add_branch(branch, str(key), inner)
     elif isinstance(value, list) and value and isinstance(value[0], Mapping):
         branch = tree.add(Text.assemble((name, "bold"), f" ({len(value)})"))
         for row in value:
@@ -51,7 +53,7 @@ def _grow(tree: Tree, name: str, value: Any) -> None:
 
 def _funnel(rows: Sequence[Mapping[str, Any]] | None, console: Console) -> None:
     if rows is None:
-        console.print("funnel: not made yet")
+        console.print("funnel: not computed yet")
         return
     table = Table(title="funnel", title_justify="left")
     for column in ("stage", "in", "kept", "dropped by rule"):
@@ -68,12 +70,12 @@ def _bench(
     console: Console,
 ) -> None:
     if kinds is None or means is None:
-        console.print("benchmark: not made yet")
+        console.print("benchmark: not computed yet")
         return
-    made = next(iter(kinds.values()))
-    editors = [stage for stage in STAGES if stage in made] or list(made)
+    first_kind = next(iter(kinds.values()))
+    editors = [stage for stage in STAGE_NAMES if stage in first_kind] or list(first_kind)
     table = Table(title="benchmark: latent error on held-out edits", title_justify="left")
-    for column in ("edit kind", "copying", *editors):
+    for column in ("edit kind", "copy baseline", *editors):
         table.add_column(column, justify="left" if column == "edit kind" else "right")
     for kind, figures in kinds.items():
         errors = [f"{figures[editor]['model_error']:.3f}" for editor in editors]
@@ -89,7 +91,7 @@ def _mapping(
     title: str, rows: Mapping[str, Mapping[str, Any]] | None, columns: Sequence[str], console: Console
 ) -> None:
     if rows is None:
-        console.print(f"{title}: not made yet")
+        console.print(f"{title}: not computed yet")
         return
     table = Table(title=title, title_justify="left")
     for column in ("", *columns):
@@ -101,7 +103,7 @@ def _mapping(
 
 def _stages(rows: Sequence[Mapping[str, Any]] | None, console: Console) -> None:
     if rows is None:
-        console.print("training stages: not made yet")
+        console.print("training stages: not computed yet")
         return
     table = Table(title="training stages", title_justify="left")
     for column in ("stage", "steps", "validation loss", "seconds", "samples/s", "ranks", "ZeRO", "version"):
@@ -116,16 +118,16 @@ def _stages(rows: Sequence[Mapping[str, Any]] | None, console: Console) -> None:
 
 def _registry(registry: Mapping[str, Any] | None, console: Console) -> None:
     if registry is None:
-        console.print("registry: not made yet")
+        console.print("registry: not computed yet")
         return
-    places = ((alias, registry[alias]) for alias in ("champion", "challenger"))
-    said = [f"{alias} {place['stage']} (version {place['version']})" for alias, place in places]
-    console.print(f"registry: {registry['name']}, {', '.join(said)}")
+    entries = ((alias, registry[alias]) for alias in ("champion", "challenger"))
+    parts = [f"{alias} {entry['stage']} (version {entry['version']})" for alias, entry in entries]
+    console.print(f"registry: {registry['name']}, {', '.join(parts)}")
 
 
 def _line(title: str, values: Mapping[str, Any] | None, console: Console) -> None:
     if values is None:
-        console.print(f"{title}: not made yet")
+        console.print(f"{title}: not computed yet")
     else:
         console.print(f"{title}: " + ", ".join(f"{name} {_cell(value)}" for name, value in values.items()))
 
@@ -137,6 +139,6 @@ def _cell(value: Any) -> str:
 
 
 def _short(value: Any) -> Text:
-    """Returns a value as people may see it: what a corpus says is neither markup nor terminal codes."""
+    """Returns a value as short text, in which a corpus can put neither markup nor terminal codes."""
     text = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in str(value))
     return Text(text if len(text) <= SHORT else f"{text[: SHORT - 1]}…")

@@ -1,4 +1,4 @@
-"""The web pages: Dagster's with its daemon, and MLflow's, for one profile's home."""
+"""Starts the web servers of a home: Dagster with its daemon, and MLflow."""
 
 import os
 import signal
@@ -16,12 +16,12 @@ STOP_SECONDS = 10.0
 
 
 class ServerStoppedError(RuntimeError):
-    """One of the servers ended by itself."""
+    """One of the servers ended unexpectedly."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """One server: its name, its command, and where it can be seen (None: nowhere)."""
+    """One server: its name, its command, and the address of its pages (None if it has no pages)."""
 
     name: str
     command: tuple[str, ...]
@@ -29,10 +29,16 @@ class Server:
 
 
 def servers(home: Path, host: str, dagster_port: int, mlflow_port: int) -> list[Server]:
-    """Returns the three servers of a home. Bind `host` to loopback unless something guards the port.
+    """Returns the three servers of a home.
 
-    MLflow keeps everything in the home, unless MLFLOW_BACKEND_STORE_URI and MLFLOW_ARTIFACTS_DESTINATION name
-    a database and a bucket; it reads them by itself, so that no password is seen among the arguments.
+    MLflow stores everything in the home, unless MLFLOW_BACKEND_STORE_URI and MLFLOW_ARTIFACTS_DESTINATION
+    name a database and a bucket. MLflow reads these variables itself, so its arguments contain no password.
+
+    Args:
+        home: folder that holds all state of the profile.
+        host: address to listen on. Whoever reaches the pages can run code.
+        dagster_port: port of Dagster's pages.
+        mlflow_port: port of MLflow's pages.
     """
     store = home / "mlflow"
     store.mkdir(parents=True, exist_ok=True)
@@ -44,35 +50,35 @@ def servers(home: Path, host: str, dagster_port: int, mlflow_port: int) -> list[
     location = ("-m", "orchestration.definitions")
     webserver = ("dagster_webserver", "--host", host, "--port", str(dagster_port), *location)
     return [
-        Server("dagster", _tied(*webserver), f"http://{host}:{dagster_port}"),
-        Server("dagster-daemon", _tied("dagster._daemon", "run", *location), None),
-        Server("mlflow", _tied(*mlflow), f"http://{host}:{mlflow_port}"),
+        Server("dagster", _bound_to_this_process(*webserver), f"http://{host}:{dagster_port}"),
+        Server("dagster-daemon", _bound_to_this_process("dagster._daemon", "run", *location), None),
+        Server("mlflow", _bound_to_this_process(*mlflow), f"http://{host}:{mlflow_port}"),
     ]
 
 
-def _tied(*module: str) -> tuple[str, ...]:
-    """Returns the command of a module that ends when this process does, however that ends."""
+def _bound_to_this_process(*module: str) -> tuple[str, ...]:
+    """Returns the command that runs a module and ends when this process ends, even by SIGKILL."""
     return (sys.executable, "-m", "models.common.processes", "-m", *module)
 
 
-def serve(home: Path, chosen: Mapping[str, str], started: list[Server]) -> None:
-    """Runs the servers until Ctrl-C or SIGTERM, then ends them; each writes to `logs/NAME.log`.
+def serve(home: Path, variables: Mapping[str, str], selected: list[Server]) -> None:
+    """Runs the servers until Ctrl-C or SIGTERM, then ends them. Each writes to `logs/NAME.log` in the home.
 
     Args:
-        home: of the profile.
-        chosen: the variables that tell the code location its profile and home.
-        started: from `servers`.
+        home: folder that holds all state of the profile.
+        variables: environment variables that choose profile and home for the code location.
+        selected: servers to run, from `servers`.
 
     Raises:
-        ServerStoppedError: one of them ended by itself; the message names its log.
+        ServerStoppedError: a server ended unexpectedly; the message names its log.
     """
     logs = home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **QUIET, **chosen, "DAGSTER_HOME": str(dagster_home(home))}
+    environment = {**os.environ, **QUIET, **variables, "DAGSTER_HOME": str(dagster_home(home))}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        for server in started:
+        for server in selected:
             with (logs / f"{server.name}.log").open("wb") as log:
                 processes[server.name] = subprocess.Popen(
                     server.command, env=environment, stdout=log, stderr=subprocess.STDOUT
@@ -89,7 +95,7 @@ def _wait(processes: dict[str, subprocess.Popen[bytes]], logs: Path) -> None:
         for name, process in processes.items():
             if process.poll() is not None:
                 raise ServerStoppedError(
-                    f"{name} ended with code {process.returncode}; {logs / name}.log says why."
+                    f"{name} ended with code {process.returncode}. See {logs / name}.log for the reason."
                 )
         time.sleep(0.5)
 

@@ -1,5 +1,6 @@
-"""What the commands on a home share: the options that name it, and errors as messages."""
+"""The options that choose a home, shared by all commands that use one, and errors as messages."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -8,83 +9,95 @@ from typing import Any, NamedTuple, TypeVar
 import click
 from rich.console import Console
 
+from assets.lake.home_format import HomeFormatError, check_format
+from assets.lake.lake import Lake
 from orchestration.environment import HOME, IMAGES, PROFILE
-from orchestration.profile import Profile, default_home, load_profile, profile_path, with_photographs
+from orchestration.profile import Profile, default_home, load_profile, profile_path, with_images
 from orchestration.profile_errors import ProfileError
 
 Result = TypeVar("Result")
 
 
-class Chosen(NamedTuple):
-    """What the options of a command choose.
+class HomeOptions(NamedTuple):
+    """The values of --profile, --images and --home.
 
     Attributes:
-        profile: with photographs of one's own, if there are any.
-        home: the folder that the command works on.
-        options: those that choose the same for another command.
-        environment: the variables that choose the same for another process.
+        profile: the loaded profile, with the folder of --images in it.
+        home: absolute path of the home.
+        arguments: the same options as text for another command line, with a leading space.
+        environment: variables that pass the same values to another process.
     """
 
     profile: Profile
     home: Path
-    options: str
+    arguments: str
     environment: Mapping[str, str]
 
 
 def on_home(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds --profile, --images and --home; the command is given what they choose, first."""
+    """Adds --profile, --images and --home to a command, which receives them as a `HomeOptions` first."""
 
     @click.option(
         "--profile",
         envvar=PROFILE,
         default="demo",
         show_default=True,
-        help="Name of a profile in profiles/, or a YAML file.",
+        help="Name of a profile in profiles/, or path of a YAML file.",
     )
     @click.option(
         "--images",
         envvar=IMAGES,
         type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="A folder of your photographs in the place of the demo's; it has a home of its own.",
+        help="Folder of images to use instead of the demo's photographs. It gets a home of its own.",
     )
     @click.option(
         "--home",
         envvar=HOME,
         type=click.Path(path_type=Path),
-        help="Folder of all state [default: ./.emberline/<profile>].",
+        help="Folder that holds all state of the profile.  [default: ./.emberline/<profile>]",
     )
     @wraps(command)
     def with_options(profile: str, images: Path | None, home: Path | None, **rest: Any) -> None:
-        command(guarded(lambda: choose(profile, images, home), ProfileError), **rest)
+        options = report_errors(lambda: resolve_options(profile, images, home), ProfileError, HomeFormatError)
+        command(options, **rest)
 
     return with_options
 
 
-def choose(name: str, images: Path | None, home: Path | None) -> Chosen:
-    """Returns what the three options choose.
+def resolve_options(name: str, images: Path | None, home: Path | None) -> HomeOptions:
+    """Returns the profile and the home that the three options choose.
 
     Raises:
-        ProfileError: the profile is not there or not valid, or has no photographs to replace.
+        ProfileError: the profile is missing or invalid, or has no demo corpus to replace.
+        HomeFormatError: another version of Emberline made the home.
     """
     profile = load_profile(name)
-    options = {"--profile": None if name == "demo" else name, "--images": images, "--home": home}
+    values = {"--profile": None if name == "demo" else name, "--images": images, "--home": home}
     environment = {PROFILE: str(profile_path(name).absolute())}
     if images is not None:
-        profile = with_photographs(profile, images)
+        profile = with_images(profile, images)
         environment[IMAGES] = str(images.absolute())
-    place = (home or default_home(profile)).absolute()
-    given = "".join(f" {option} {value}" for option, value in options.items() if value is not None)
-    return Chosen(profile, place, given, {**environment, HOME: str(place)})
+    folder = (home or default_home(profile)).absolute()
+    check_format(Lake(str(folder)))
+    arguments = "".join(
+        f" {option} {shlex.quote(str(value))}" for option, value in values.items() if value is not None
+    )
+    return HomeOptions(profile, folder, arguments, {**environment, HOME: str(folder)})
 
 
-def guarded(action: Callable[[], Result], *faults: type[Exception]) -> Result:
-    """Returns what the action returns; faults are the user's to mend, so they end it without a traceback."""
+def report_errors(action: Callable[[], Result], *errors: type[Exception]) -> Result:
+    """Returns the result of the action.
+
+    Raises:
+        click.ClickException: the action raised one of the errors, which the user can fix, so the command
+            ends with the message and without a traceback.
+    """
     try:
         return action()
-    except faults as error:
+    except errors as error:
         raise click.ClickException(str(error)) from error
 
 
 def plain_console() -> Console:
-    """Returns standard output as a console that takes no path and no caption for markup."""
+    """Returns a console on standard output that interprets neither markup nor emoji codes."""
     return Console(markup=False, emoji=False)

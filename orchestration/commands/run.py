@@ -1,4 +1,4 @@
-"""`emberline demo` and `emberline run`: the lineage, all of it or a part."""
+"""`emberline demo` and `emberline run`: run the whole lineage or a part of it."""
 
 from datetime import UTC, datetime
 
@@ -6,63 +6,86 @@ import click
 import dagster as dg
 from rich.console import Console
 
+from assets.lake.home_format import HomeFormatError
 from orchestration.automation import JOBS
-from orchestration.commands.options import Chosen, guarded, on_home, plain_console
+from orchestration.commands.options import HomeOptions, on_home, plain_console, report_errors
 from orchestration.console import own_stderr
+from orchestration.home import BusyHomeError
 from orchestration.plan import print_consequences, print_plan
 from orchestration.profile_errors import ProfileError
-from orchestration.run import BusyHomeError, RunFailedError, run_assets
+from orchestration.run import RunFailedError, run_assets
 from orchestration.selection import SelectionError, job_selection, parse_selection
 
-FAULTS = (ProfileError, SelectionError, BusyHomeError, RunFailedError)
+USER_ERRORS = (ProfileError, SelectionError, BusyHomeError, HomeFormatError, RunFailedError)
+
+FRESH = click.option(
+    "--fresh",
+    is_flag=True,
+    help="If the settings or data of a training run changed, archive it and start a new one. Without this "
+    "option, such a stage is refused.",
+)
 
 
 @click.command()
 @on_home
-def demo(chosen: Chosen) -> None:
-    """Make everything: corpus, curated pairs, five training stages, benchmark, champion.
+@FRESH
+def demo(options: HomeOptions, fresh: bool) -> None:
+    """Run the whole lineage: corpus, curated pairs, five training stages, benchmark, champion.
 
-    What is finished is kept: a second run recomputes nothing, a killed run goes on where it stopped.
+    Finished assets are kept: a second run computes nothing, and a killed run continues where it stopped.
 
     \b
     Example:
       emberline demo
       emberline demo --images ~/photographs
     """
-    _run(chosen, dg.AssetSelection.all())
+    _run(options, dg.AssetSelection.all(), fresh=fresh)
 
 
 @click.command()
 @on_home
-@click.option("--select", "selection", help="A Dagster selection, such as 'deduped+' or 'group:training'.")
-@click.option("--job", type=click.Choice(JOBS), help="A part of the lineage.")
-@click.option("--plan", is_flag=True, help="Print what would run, where, and what it needs; touch nothing.")
-def run(chosen: Chosen, selection: str | None, job: str | None, plan: bool) -> None:
-    """Run some assets of a profile.
+@click.option(
+    "--select",
+    "selection",
+    help="Assets to run, as a Dagster selection such as 'deduped+' or 'group:training'.",
+)
+@click.option("--job", type=click.Choice(JOBS), help="Part of the lineage to run.")
+@click.option(
+    "--plan", is_flag=True, help="Print what would run, where, and what it needs, without changing anything."
+)
+@FRESH
+def run(options: HomeOptions, selection: str | None, job: str | None, plan: bool, fresh: bool) -> None:
+    """Run selected assets of a profile, or all of them.
 
     \b
     Example:
-      emberline run --select filtered        decide again after a threshold changed
-      emberline run --job train              the five training stages
-      emberline run --profile cluster --plan what the full size would take
+      emberline run --select filtered        apply a changed threshold; nothing is measured again
+      emberline run --job train              run the five training stages
+      emberline run --job train --fresh      train again with other settings; old runs are archived
+      emberline run --profile cluster --plan show what the cluster profile would need
     """
     if selection and job:
-        raise click.UsageError("--select and --job each name assets. Give one of them.")
-    assets = guarded(lambda: _selection(selection, job), *FAULTS)
+        raise click.UsageError("--select and --job both choose assets. Give only one of them.")
+    assets = report_errors(lambda: _selection(selection, job), *USER_ERRORS)
     if plan:
-        guarded(lambda: print_plan(chosen.profile, chosen.home, assets, plain_console()), *FAULTS)
+        report_errors(
+            lambda: print_plan(options.profile, options.home, assets, plain_console()), *USER_ERRORS
+        )
     else:
-        _run(chosen, assets)
+        _run(options, assets, fresh=fresh)
 
 
-def _run(chosen: Chosen, selection: dg.AssetSelection) -> None:
+def _run(options: HomeOptions, selection: dg.AssetSelection, *, fresh: bool) -> None:
     console = Console(file=own_stderr(), markup=False, emoji=False)
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    guarded(lambda: run_assets(chosen.profile, chosen.home, selection, console), *FAULTS)
-    print_consequences(chosen.profile, chosen.home, since, console)
-    click.echo(f"Done: {chosen.home}")
-    options = chosen.options
-    click.echo(f"`emberline status{options}` says what came of it, `emberline ui{options}` shows it.")
+    report_errors(
+        lambda: run_assets(options.profile, options.home, selection, console, fresh=fresh), *USER_ERRORS
+    )
+    print_consequences(options.profile, options.home, since, console)
+    click.echo(f"Done: {options.home}")
+    arguments = options.arguments
+    click.echo(f"Print the results:    emberline status{arguments}")
+    click.echo(f"Show the asset graph: emberline ui{arguments}")
 
 
 def _selection(selection: str | None, job: str | None) -> dg.AssetSelection:

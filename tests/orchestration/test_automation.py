@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 from PIL import Image
 
-from assets.corpora.batches import forget_batches
+from assets.corpora.batches import delete_batches
 from assets.corpora.config import CorporaConfig
 from orchestration.automation import (
     RANGE_END,
@@ -166,7 +166,7 @@ def test_new_files_of_the_first_of_two_corpora_are_in_the_range(put, instance, l
 def test_batches_that_are_gone_are_partitions_no_more(put, instance, lake, corpora):
     put("a", "b", "c", "d")
     register_batches(instance, lake, corpora)
-    forget_batches(lake, "mine")
+    delete_batches(lake, "mine")
     for name in ("b", "c", "d"):
         (folder_of(corpora) / f"{name}.png").unlink()
     assert register_batches(instance, lake, corpora) == partitions(instance) == ["mine-0000"]

@@ -10,8 +10,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from assets.lake.images import iterate_shard
-from assets.lake.materialize import ingested_shards
-from assets.lake.steps import require_manifest
+from assets.lake.steps import handed_on, require_manifest
 from models.registry.registry import NAME
 
 USER = """
@@ -38,7 +37,7 @@ def store(tiny_run):
 
 
 def test_the_champion_edits_a_picture_where_emberline_is_absent(tiny_run, store, tmp_path):
-    _, data = next(iterate_shard(tiny_run.lake, ingested_shards(tiny_run.lake)[0]))
+    _, data = next(iterate_shard(tiny_run.lake, handed_on(tiny_run.lake, "raw_images", "images/*")[0]))
     (tmp_path / "picture.jpg").write_bytes(data)
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     subprocess.run(
@@ -58,14 +57,14 @@ def test_every_stage_is_a_version_that_says_where_it_came_from(tiny_run, store):
     client = MlflowClient(store)
     versions = {found.tags["stage"]: found for found in client.search_model_versions(f"name = '{NAME}'")}
     assert versions.keys() == {"pretrain", "ct", "sft", "dpo", "nft"}
-    cache = require_manifest(tiny_run.lake, "train_cache")
+    cache = require_manifest(tiny_run.lake, "training_cache")
     for stage, version in versions.items():
         assert version.tags["git.commit"]
         assert len(version.tags["dagster.run_id"]) == 36
         assert version.tags["data_digest"] == cache.content
         assert version.description.startswith("#"), "the model card"
         assert re.search(r"\| licences \| \S+", version.description)
-        assert re.search(r"\| groups held out of it \| [1-9]", version.description)
+        assert re.search(r"\| groups held out of training \| [1-9]", version.description)
         run = client.get_run(version.run_id)
         assert run.info.status == "FINISHED"
         assert {"loss", "validation_loss", "gradient_norm"} <= run.data.metrics.keys(), stage

@@ -53,12 +53,12 @@ def test_the_code_location_loads_without_a_heavy_library():
 
 def test_the_list_says_what_each_command_says_of_itself():
     listed = emberline("--help").output
-    for name, place in COMMANDS.items():
+    for name, spec in COMMANDS.items():
         command = main.get_command(click.Context(main), name)
         assert command is not None
         assert command.help is not None
         first = command.help.replace("\b", "").strip().partition("\n")[0]
-        assert first == place.summary
+        assert first == spec.summary
         assert f"\n  {name} " in listed
 
 
@@ -87,19 +87,19 @@ def test_no_library_phones_home():
             ["run", "--profile", "nowhere"],
             "Error: No profile nowhere. Give the path of",
         ),
-        (["run", "--select", "((", "--plan"], "Error: '((' is not a selection."),
+        (["run", "--select", "((", "--plan"], "Error: '((' is not a valid selection."),
         (
             ["run", "--select", "nosuch", "--plan"],
-            'Error: key:"nosuch" selects no asset. There are',
+            'Error: key:"nosuch" selects no asset. The assets are',
         ),
-        (["run", "--select", "nft", "--job", "all"], "Error: --select and --job each name assets."),
+        (["run", "--select", "nft", "--job", "all"], "Error: --select and --job both choose assets."),
         (["run", "--job", "nothing"], "is not one of 'data', 'train', 'bench', 'all'"),
-        (["explain", "abc"], "Error: Nothing here is called abc."),
+        (["explain", "abc"], "Error: No image, sample, record or file in this home is called abc."),
         (["demo", "--images", "nowhere"], "Directory 'nowhere' does not exist."),
         (["nonsense"], "No such command 'nonsense'."),
     ],
 )
-def test_what_the_user_can_mend_is_said_in_a_sentence(arguments, answer, tmp_path, monkeypatch):
+def test_what_the_user_can_fix_is_said_in_a_sentence(arguments, answer, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = emberline(*arguments)
     assert done.exit_code != 0
@@ -114,7 +114,7 @@ def test_a_fault_in_a_profile_is_said_before_anything_starts(tmp_path, monkeypat
     Path("mine.yaml").write_text(text.replace("  steps: 110", "  steps: many"))
     done = emberline("demo", "--profile", "mine.yaml")
     assert done.exit_code == 1
-    assert f"Error: mine.yaml:{line} descriptor.steps: 'many' is wrong" in done.output
+    assert f"Error: mine.yaml:{line} descriptor.steps: 'many' is not valid" in done.output
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
 
@@ -122,8 +122,8 @@ def test_an_empty_home_says_that_nothing_is_made_and_stays_empty(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     shown = emberline("status")
     assert shown.exit_code == 0
-    assert "funnel: not made yet" in shown.output
-    assert "training stages: not made yet" in shown.output
+    assert "funnel: not computed yet" in shown.output
+    assert "training stages: not computed yet" in shown.output
     assert not list(tmp_path.iterdir())
 
 
@@ -136,7 +136,7 @@ def test_a_password_never_reaches_a_run(tmp_path, monkeypatch):
     Path("mine.yaml").write_text(text)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", secret)
     for profile, names in (
-        ("mine.yaml", "tracking.uri: holds a password"),
+        ("mine.yaml", "tracking.uri: contains a password"),
         ("demo", "MLFLOW_TRACKING_USERNAME"),
     ):
         done = emberline("run", "--plan", "--profile", profile)

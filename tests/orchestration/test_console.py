@@ -61,7 +61,7 @@ def test_what_is_expected_of_a_machine_like_the_reference_comes_true(run):
             assert told.console.seconds_left() == pytest.approx(before - 1)
         told.event("STEP_SUCCESS", asset)
     assert told.console.seconds_left() == 0
-    assert "3/3 assets, 0:40 gone, about 0:00 left" in told.said
+    assert "3/3 assets, 0:40 elapsed, about 0:00 left" in told.said
 
 
 def test_a_slower_machine_raises_the_estimate_of_what_is_ahead(run):

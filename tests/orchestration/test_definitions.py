@@ -1,5 +1,6 @@
 import itertools
 import os
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from tiny_run import REPOSITORY
 from orchestration.automation import JOBS
 from orchestration.definitions import build_definitions
 from orchestration.profile import load_profile
+from trainers.stages.registry import STAGE_NAMES
 
 LINEAGE = {
     "corpora": ["demo_corpus", "raw_images", "raw_samples"],
@@ -20,7 +22,7 @@ LINEAGE = {
     "synthesized": ["synthesized"],
     "longtail": ["coverage", "longtail"],
     "postfiltered": ["deduped_pairs", "evaluator", "filtered_pairs", "postfiltered", "target_measures"],
-    "cached": ["train_cache"],
+    "cached": ["training_cache"],
     "training": ["ct", "dpo", "nft", "pretrain", "sft"],
     "benchmark": ["bench_report"],
     "registry": ["champion"],
@@ -33,7 +35,7 @@ CHECKS = {
     "evaluator": ["tells_edits_apart"],
     "postfiltered": ["tables_of_pairs_keep_their_schema"],
     "funnel": ["nothing_vanishes"],
-    "train_cache": ["nothing_held_out_is_trained_on"],
+    "training_cache": ["nothing_held_out_is_trained_on"],
     "bench_report": ["better_than_copying"],
 }
 
@@ -83,9 +85,17 @@ def test_every_asset_says_what_it_is_whose_it_is_and_where_its_result_goes(specs
         assert all(owner.startswith("team:") for owner in spec.owners)
         assert spec.kinds, name
         assert spec.code_version, name
-        if name != "raw_samples":
-            assert "Writes" in spec.description or "alias" in spec.description, name
-            assert "read by" in spec.description or "pull" in spec.description or "reads" in spec.description
+        assert "Writes" in spec.description or "Hands on" in spec.description, name
+
+
+def test_every_asset_names_the_assets_that_read_it(graph, specs):
+    for key in graph.get_all_asset_keys():
+        description = " ".join((specs[key.path[-1]].description or "").split())
+        readers = description.partition("Read by ")[2]
+        if key.path[-1] == "training_cache":
+            readers = readers.replace("the training stages", " ".join(f"`{stage}`" for stage in STAGE_NAMES))
+        named = set(re.findall(r"`(\w+)`", readers))
+        assert named == {child.path[-1] for child in graph.get(key).child_keys}, key
 
 
 def test_invariants_are_checked_where_they_can_break(graph):

@@ -19,7 +19,15 @@ QWEN_IMAGE = EditorConfig(
 
 @pytest.mark.parametrize(("layers", "heads", "text_dim"), [(1, 2, 12), (3, 1, 40), (2, 5, 7)])
 def test_parameters_are_counted_as_the_model_has_them(layers, heads, text_dim):
-    config = EditorConfig(4, layers, heads, 32, text_dim, (8, 12, 12), zero_cond_t=False)
+    config = EditorConfig(
+        latent_channels=4,
+        layers=layers,
+        heads=heads,
+        head_dim=32,
+        text_dim=text_dim,
+        rope_axes=(8, 12, 12),
+        zero_cond_t=False,
+    )
     model = build_editor(config, seed=0)
     assert parameter_count(config) == sum(parameter.numel() for parameter in model.parameters())
 

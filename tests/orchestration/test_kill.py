@@ -30,7 +30,7 @@ def measuring(home: Path) -> bool:
 
 def caching(home: Path) -> bool:
     begun = any((home / "cache/text").glob("*.safetensors"))
-    return begun and not (home / "manifests/train_cache.json").exists()
+    return begun and not (home / "manifests/training_cache.json").exists()
 
 
 def training(home: Path) -> bool:

@@ -84,8 +84,8 @@ def test_without_a_truth_filters_are_not_scored_and_nothing_else_is_missing(own)
     assert status["evaluator"]
     assert status["stages"] is None
     shown = run.emberline("status").stdout
-    assert "filters on the planted truth: not made yet" in shown
-    assert "training stages: not made yet" in shown
+    assert "filters on the planted defects: not computed yet" in shown
+    assert "training stages: not computed yet" in shown
 
 
 @pytest.mark.slow

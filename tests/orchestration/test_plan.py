@@ -56,7 +56,7 @@ def test_the_plan_of_the_cluster_says_where_it_runs_and_what_it_needs(tmp_path):
     assert rows["ct"].runs_on == "8 ranks, ZeRO stage 3, bf16"
     assert "65,000 steps of 64 samples at 1024 px" in rows["ct"].needs
     assert "MLflow: http://mlflow:5000" in rows["champion"].needs
-    assert any("GiB a rank" in need for need in rows["dpo"].needs)
+    assert any("GiB per rank" in need for need in rows["dpo"].needs)
 
 
 def test_the_cluster_carries_table_1_of_the_report():

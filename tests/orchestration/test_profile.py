@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from profile_sheet import Sheet, at, leaves
 
-from orchestration.profile import PROFILES, load_profile, parse_profile, profile_path, with_photographs
+from orchestration.profile import PROFILES, load_profile, parse_profile, profile_path, with_images
 from orchestration.profile_errors import ProfileError, dotted
 
 DEMO = yaml.safe_load((PROFILES / "demo.yaml").read_text())
@@ -76,7 +76,7 @@ def test_a_missing_field_is_named_on_the_line_of_its_section():
         assert_blamed(sheet, path, found)
         if path[-1] not in OPTIONAL:
             assert (sheet.line_of(path), dotted(path)) in [(line, field) for line, field, _ in found], path
-            assert any(said.startswith("is not there. Add it") for _, _, said in found)
+            assert any(said.startswith("is missing. Add it") for _, _, said in found)
 
 
 def test_a_misspelt_field_is_named_with_the_one_that_was_meant():
@@ -129,13 +129,15 @@ def test_a_number_that_is_none_is_refused_everywhere(text):
         mutated = list(lines)
         mutated[number] = re.sub(r": .*", f": {text}", lines[number])
         field = lines[number].strip().partition(":")[0]
-        with pytest.raises(ProfileError, match=rf"^mine\.yaml:{number + 1} \S*\b{field}: .* Write one\.$"):
+        with pytest.raises(
+            ProfileError, match=rf"^mine\.yaml:{number + 1} \S*\b{field}: .* a finite number\.$"
+        ):
             parse_profile("\n".join(mutated), "mine.yaml")
 
 
-def test_a_field_that_is_there_twice_is_refused():
+def test_a_field_that_is_defined_twice_is_refused():
     text = (PROFILES / "demo.yaml").read_text().replace("  ranks: 2\n", "  ranks: 2\n    ranks: 4\n")
-    with pytest.raises(ProfileError, match=r"training\.trainer\.ranks: is there twice, first on line \d+"):
+    with pytest.raises(ProfileError, match=r"training\.trainer\.ranks: is defined twice, first on line \d+"):
         parse_profile(text, "mine.yaml")
 
 
@@ -200,6 +202,8 @@ def test_parts_that_do_not_fit_are_named_where_one_of_them_stands():
         (("training", "trainer", "editor", "rope_axes"), [8, 8, 8]),
         (("training", "trainer", "editor", "layers"), 0),
         (("training", "nft", "batch_size"), 33),
+        (("training", "nft", "batch_size"), 40),  # whole groups, but not for each of two ranks
+        (("training", "ct", "batch_size"), 17),
         (("training", "sft", "warmup_steps"), 5000),
         (("demo", "corpus"), "elsewhere"),
         (("filtered", "rules", RULE, "measure"), "photometric.beauty"),
@@ -217,6 +221,20 @@ def test_parts_that_do_not_fit_are_named_where_one_of_them_stands():
     del profile["mixtures"]["stages"]["dpo"]
     [(_, field, said)] = faults(Sheet(profile))
     assert (field, "dpo" in said) == ("mixtures.stages", True)
+
+
+@pytest.mark.parametrize(
+    ("stage", "size", "fix"),
+    [
+        ("pretrain", 1, "is not a multiple of trainer.ranks 2. Write 2."),
+        ("dpo", 31, "is not a multiple of trainer.ranks 2. Write 32."),
+        ("nft", 264, "is not a multiple of trainer.ranks 2 times samples_per_prompt 8. Write 256."),
+    ],
+)
+def test_every_rank_gets_an_equal_share_of_a_batch(stage, size, fix):
+    [(_, field, said)] = faults(Sheet(changed(("training", stage, "batch_size"), size)))
+    assert field == f"training.{stage}.batch_size"
+    assert said.startswith(f"{size} {fix}")
 
 
 def test_files_that_hold_no_text_are_refused(tmp_path):
@@ -237,10 +255,10 @@ def test_a_profile_that_is_not_there_is_answered_with_those_that_are():
 def test_photographs_of_ones_own_have_a_home_of_their_own(tmp_path):
     folder = tmp_path / "My Photographs 2024!"
     folder.mkdir()
-    profile = with_photographs(load_profile("demo"), folder)
+    profile = with_images(load_profile("demo"), folder)
     assert profile.name == "demo-my-photographs-2024"
     assert profile.demo is not None
     assert profile.demo.images == Path(folder)
     without = profile.model_copy(update={"demo": None})
     with pytest.raises(ProfileError, match="no demo corpus"):
-        with_photographs(without, folder)
+        with_images(without, folder)

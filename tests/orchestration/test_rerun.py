@@ -69,9 +69,9 @@ def test_a_changed_threshold_decides_again_and_measures_nothing(tiny_run, strict
     more = set(now["id"]) - set(dropped["id"])
     assert more
     assert f"filtered: {len(more)} images newly dropped, 0 newly kept" in done.stderr
-    assert "samples hang on them" in done.stderr
-    again = done.stderr.partition("would look again at ")[2]
-    later = {"captioned", "synthesized", "train_cache", "nft", "champion"}
+    assert "samples depend on them" in done.stderr
+    again = done.stderr.partition("would check these assets again: ")[2]
+    later = {"captioned", "synthesized", "training_cache", "nft", "champion"}
     assert later <= set(again.rstrip(".\n").split(", "))
     assert "measured" not in again.replace("target_measures", "")
 
@@ -81,7 +81,7 @@ def test_a_changed_threshold_decides_again_and_measures_nothing(tiny_run, strict
     back = tiny_run.emberline("run", "--select", "filtered")
     assert back.returncode == 0, back.stderr
     assert (tiny_run.home / "verdicts/filtered.parquet").read_bytes() == decided
-    assert "would look again" not in back.stderr
+    assert "would check these assets again" not in back.stderr
 
 
 def test_verdicts_of_another_threshold_reach_the_trainer_only_when_asked_to(tiny_run, stricter):

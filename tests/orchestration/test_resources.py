@@ -14,8 +14,8 @@ from tiny_run import REPOSITORY
 from assets.lake.lake import Lake
 from orchestration.definitions import build_definitions
 from orchestration.environment import quiet
-from orchestration.instance import DAGSTER_YAML, bury_killed_runs, dagster_home, open_instance
-from orchestration.profile import load_profile, with_photographs
+from orchestration.instance import DAGSTER_YAML, dagster_home, mark_killed_runs_failed, open_instance
+from orchestration.profile import load_profile, with_images
 from orchestration.resources import build_resources, log_progress, tracking
 
 PROFILE = load_profile("demo")
@@ -42,7 +42,7 @@ def test_every_section_of_the_profile_reaches_the_assets(tmp_path):
 def test_photographs_that_come_or_change_stale_the_corpus_made_of_them(tmp_path):
     folder = tmp_path / "photographs"
     folder.mkdir()
-    profile = with_photographs(PROFILE, folder)
+    profile = with_images(PROFILE, folder)
 
     def listing():
         return build_resources(profile, tmp_path, None)["demo"].listing
@@ -159,7 +159,7 @@ def test_a_killed_run_gives_back_its_place_in_the_pool(killed_run, tmp_path):
 
     run_id = killed_run("tagged")
     with open_instance(tmp_path) as instance:
-        bury_killed_runs(instance)
+        mark_killed_runs_failed(instance)
         assert instance.get_run_by_id(run_id).status == dg.DagsterRunStatus.FAILURE
         assert not instance.event_log_storage.get_concurrency_run_ids()
         assert dg.materialize([stage], instance=instance).success
@@ -168,7 +168,7 @@ def test_a_killed_run_gives_back_its_place_in_the_pool(killed_run, tmp_path):
 def test_a_run_that_another_process_may_still_work_on_is_left_alone(killed_run, tmp_path):
     run_id = killed_run("untagged")
     with open_instance(tmp_path) as instance:
-        bury_killed_runs(instance)
+        mark_killed_runs_failed(instance)
         assert instance.get_run_by_id(run_id).status == dg.DagsterRunStatus.STARTED
         assert instance.event_log_storage.get_concurrency_run_ids() == {run_id}
 

@@ -10,19 +10,20 @@ from tiny import write_tiny_profile
 from tiny_run import REPOSITORY, emberline
 
 from assets.lake.lake import Lake
-from assets.lake.steps import MissingInputError, read_manifest
+from assets.lake.steps import MissingInputError, read_manifests
+from orchestration.home import BusyHomeError, lock_home
 from orchestration.instance import open_instance
-from orchestration.plan import Planned
+from orchestration.plan import PlannedAsset
 from orchestration.profile import load_profile
 from orchestration.reference import UNKNOWN_SECONDS, measured_seconds, reference_seconds
-from orchestration.run import BusyHomeError, RunFailedError, expected_seconds, locked, run_assets
+from orchestration.run import RunFailedError, expected_seconds, run_assets
 from orchestration.selection import job_selection, parse_selection
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from orchestration.run import locked
-with locked(Path(sys.argv[1])):
+from orchestration.home import lock_home
+with lock_home(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -41,31 +42,31 @@ def holder(tmp_path):
 
 
 def test_two_runs_never_work_in_one_home(holder, tmp_path):
-    busy = pytest.raises(BusyHomeError, match=r"Another run works in .*home\. Wait for it")
-    with busy, locked(tmp_path / "home"):
+    busy = pytest.raises(BusyHomeError, match=r"Another run is using .*home\. Wait until it ends")
+    with busy, lock_home(tmp_path / "home"):
         pytest.fail("the home was held twice")
-    with locked(tmp_path / "another home"):
+    with lock_home(tmp_path / "another home"):
         pass
 
 
 def test_a_run_that_was_killed_holds_nothing(holder, tmp_path):
     holder.kill()
     holder.wait()
-    with locked(tmp_path / "home"):
+    with lock_home(tmp_path / "home"):
         pass
 
 
 def test_a_home_that_is_held_is_said_to_be_by_the_command_line(holder, tmp_path):
     done = emberline("run", "--job", "bench", "--home", str(tmp_path / "home"))
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: Another run works in")
+    assert done.stderr.startswith("Error: Another run is using")
     assert "Traceback" not in done.stderr
 
 
 def test_a_run_of_the_ui_is_not_joined(tmp_path):
     with open_instance(tmp_path / "home") as instance:
         instance.create_run_for_job(a_job(), status=dg.DagsterRunStatus.STARTED)
-    with pytest.raises(BusyHomeError, match=r"Run \w{8}, started in the UI, works in .*home"):
+    with pytest.raises(BusyHomeError, match=r"Run \w{8}, started in the UI, is using .*home"):
         run_tiny(tmp_path, parse_selection("filtered"))
 
 
@@ -88,13 +89,14 @@ def run_tiny(tmp_path: Path, selection: dg.AssetSelection, **changes) -> str:
         return paper.read()
 
 
-def test_an_asset_before_its_inputs_fails_with_the_mend(tmp_path):
+def test_an_asset_before_its_inputs_fails_with_the_fix(tmp_path):
     with pytest.raises(RunFailedError, match=r"filtered failed: .*filtered reads .* Run it first\."):
         run_tiny(tmp_path, parse_selection("filtered"))
 
 
 @pytest.mark.parametrize(
-    ("folder", "answer"), [("missing", "missing is not a folder"), ("empty", r"no file lies in .*/empty")]
+    ("folder", "answer"),
+    [("missing", "missing is not a folder"), ("empty", r"no files in .*/empty")],
 )
 def test_a_corpus_without_files_is_named(folder, answer, tmp_path):
     (tmp_path / "empty").mkdir()
@@ -109,12 +111,12 @@ def test_a_broken_table_stops_what_comes_after_it(tmp_path):
     assert made == ["demo_corpus", "raw_images"]
     Lake(str(tmp_path / "home")).write_table("texts/odd.parquet", pl.DataFrame({"text": [1]}))
     with pytest.raises(RunFailedError, match="tables_keep_their_schema"):
-        run_tiny(tmp_path, parse_selection('key:"raw_samples" or key:"filtered"'))
-    assert read_manifest(Lake(str(tmp_path / "home")), "filtered") is None
+        run_tiny(tmp_path, parse_selection('key:"raw_samples" or key:"measured"'))
+    assert read_manifests(Lake(str(tmp_path / "home")), "measured") == []
 
 
 def test_the_time_of_what_was_never_made_here_comes_from_the_reference(tmp_path):
-    rows = [Planned(name, "due", "here", ()) for name in ("measured", "something new")]
+    rows = [PlannedAsset(name, "due", "here", ()) for name in ("measured", "something new")]
     expected = expected_seconds(Lake(str(tmp_path)), rows)
     assert expected["something new"] == UNKNOWN_SECONDS
     assert expected["measured"] == reference_seconds().get("measured", UNKNOWN_SECONDS)

@@ -2,7 +2,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from orchestration.tables import print_life, print_status
+from orchestration.tables import print_history, print_status
 
 FIGURES = {"model_error": 0.25, "copy_error": 0.5}
 FOUND = {
@@ -58,7 +58,7 @@ def test_the_status_is_printed_with_every_figure():
 
 def test_what_is_not_made_is_said_in_a_line_each():
     shown = printed(print_status, dict.fromkeys(FOUND) | {"home": "/somewhere"})
-    assert shown.count("not made yet") == 7
+    assert shown.count("not computed yet") == 7
     assert "MiB" not in shown
 
 
@@ -72,7 +72,7 @@ def test_a_life_is_a_tree_of_what_there_is():
         "url": None,
         "caption": "long " * 100,
     }
-    shown = printed(print_life, life)
+    shown = printed(print_history, life)
     assert shown.splitlines()[0] == "image abc"
     assert "files (2)" in shown
     assert "path=a.jpg" in shown
@@ -84,12 +84,12 @@ def test_a_life_is_a_tree_of_what_there_is():
 
 
 def test_the_life_of_a_sample_is_headed_by_its_id():
-    assert printed(print_life, {"sample_id": "s1", "target_id": "t"}).startswith("sample s1")
+    assert printed(print_history, {"sample_id": "s1", "target_id": "t"}).startswith("sample s1")
 
 
 def test_text_of_a_corpus_is_shown_as_it_is_and_never_as_markup():
     text = "[bold]red[/] :smile: [unclosed \x1b]0;title\x07"
-    shown = printed(print_life, {"sample_id": "s1", "texts": [{"text": text}], "note": "[/]"})
+    shown = printed(print_history, {"sample_id": "s1", "texts": [{"text": text}], "note": "[/]"})
     assert "text=[bold]red[/] :smile: [unclosed \N{REPLACEMENT CHARACTER}]0;title" in shown
     assert "note: [/]" in shown
     assert "\x1b" not in shown

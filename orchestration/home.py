@@ -1,0 +1,33 @@
+"""The lock of a home, the folder that holds all state of one profile."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from assets.lake.home_format import mark_format
+from assets.lake.lake import Lake
+from models.common.files import try_lock
+
+LOCK = ".lock"
+
+
+class BusyHomeError(RuntimeError):
+    """Another run is using the same home."""
+
+
+@contextmanager
+def lock_home(home: Path) -> Iterator[None]:
+    """Locks a home for one run, after creating it if it is missing. The lock ends with the process.
+
+    Raises:
+        BusyHomeError: another run is using it.
+        HomeFormatError: another version of Emberline made it.
+    """
+    mark_format(Lake(str(home)))
+    (home / "mlflow").mkdir(parents=True, exist_ok=True)
+    with (home / LOCK).open("w") as stream:
+        if not try_lock(stream):
+            raise BusyHomeError(
+                f"Another run is using {home}. Wait until it ends, or choose another folder with --home."
+            )
+        yield
