@@ -4,10 +4,41 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint install clean
+# Tests of pure functions, a second or less each on one core: what most mistakes break. `make test` runs all.
+FAST := \
+  tests/models/common tests/models/rewards tests/models/editor/test_sampling.py \
+  tests/models/similarity/test_pair_metrics.py \
+  tests/assets/cached/test_mixture.py tests/assets/corpora/readers tests/assets/dedup/test_clusters.py \
+  tests/assets/filtered/test_decide.py tests/assets/lake/test_lake.py tests/assets/lake/test_steps.py \
+  tests/assets/reports tests/assets/training tests/assets/test_invariants.py \
+  tests/trainers/data tests/trainers/test_config.py tests/trainers/test_ema.py tests/trainers/test_losses.py \
+  tests/trainers/test_metrics_file.py tests/trainers/test_timesteps.py \
+  tests/benchmarks/parsing tests/benchmarks/perf/test_house.py tests/benchmarks/scoring/test_aggregate.py \
+  tests/benchmarks/scoring/test_statistics.py tests/benchmarks/scoring/test_summary.py \
+  tests/orchestration/test_dependencies.py tests/orchestration/test_estimate.py \
+  tests/orchestration/test_field_roles.py tests/orchestration/test_plan.py \
+  tests/orchestration/test_profile_reference.py tests/orchestration/test_tables.py
+
+# Pyright allocates much and keeps little: a larger young generation saves a tenth of its time.
+PYRIGHT := NODE_OPTIONS=--max-semi-space-size=128 $(BIN)/pyright
+
+.PHONY: demo check check-types check-rest test test-slow lint install clean
 
 demo: install
 	$(BIN)/emberline demo
+
+# What to run before each commit. Types take one core, the rest takes the other.
+check: install
+	$(MAKE) --no-print-directory -j2 check-types check-rest
+
+check-types: install
+	$(PYRIGHT)
+
+check-rest: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' $(FAST)
 
 test: install
 	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term
@@ -19,7 +50,7 @@ test-slow: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(PYRIGHT)
 	$(BIN)/lint-imports
 
 install: $(STAMP)
