@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, SuiteError, read_limited
 from benchmarks.suites.outputs import Outputs
+from models.common.files import write_atomically
 from models.common.pixels import decode, encode_png, read_header
 from models.common.progress import Progress
 
@@ -183,13 +184,13 @@ def _make(part: Sequence[BenchItem], editor: ImageEditor, folder: Path, inputs: 
             for item in part:
                 _make([item], editor, folder, inputs)
             return
-        _write(_failure_path(folder, part[0]), str(error).encode("utf-8", "replace"))
+        write_atomically(_failure_path(folder, part[0]), str(error).encode("utf-8", "replace"))
         return
     for item, output in zip(part, outputs, strict=True):
         # Without its digest an output counts as unmade, so a kill in between leaves none under a wrong one.
         _input_path(folder, item).unlink(missing_ok=True)
-        _write(output_path(folder, item), encode_png(output))
-        _write(_input_path(folder, item), inputs[item.sample_id].encode())
+        write_atomically(output_path(folder, item), encode_png(output))
+        write_atomically(_input_path(folder, item), inputs[item.sample_id].encode())
         _failure_path(folder, item).unlink(missing_ok=True)
 
 
@@ -246,7 +247,7 @@ def _claim(folder: Path, settings: Mapping[str, Any]) -> None:
             f"{folder} contains files that no editor made here. Move them away, or choose another --out; use "
             "--outputs for finished outputs."
         )
-    _write(record, text.encode())
+    write_atomically(record, text.encode())
 
 
 def _batches(items: Sequence[BenchItem], batch: int) -> Iterator[Sequence[BenchItem]]:
@@ -259,10 +260,3 @@ def _batches(items: Sequence[BenchItem], batch: int) -> Iterator[Sequence[BenchI
         by_shape.setdefault(tuple((header.height, header.width) for header in headers), []).append(item)
     for alike in by_shape.values():
         yield from (alike[start : start + batch] for start in range(0, len(alike), batch))
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_bytes(data)
-    unfinished.replace(path)

@@ -11,6 +11,7 @@ import torch
 
 from benchmarks.judges.judge import JudgeRequest
 from models.common.pixels import decode
+from models.common.tensors import to_model_range
 from models.common.thumbnail import resize_to_square
 from models.common.weights import WEIGHTS
 from models.evaluator.pair_evaluator import PairEvaluator, load_evaluator
@@ -65,5 +66,4 @@ class EvaluatorJudge:
 
 
 def _tensor(images: Sequence[np.ndarray]) -> torch.Tensor:
-    squares = np.stack([resize_to_square(image) for image in images])
-    return torch.from_numpy(squares).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return to_model_range(np.stack([resize_to_square(image) for image in images]))

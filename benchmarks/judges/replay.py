@@ -1,6 +1,5 @@
 """A judge that repeats stored replies: ours, or the result files of official scripts."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from benchmarks.judges.judge import Judge, JudgeRequest
 from benchmarks.suites.item import ROW, BenchItem, SuiteError
 from benchmarks.suites.suite import read_json
+from models.common.files import file_digest
 from models.vlm.client import Answer, ReplyState, request_key
 from models.vlm.replies import read_positions, read_record
 
@@ -70,9 +70,7 @@ def replay_of(path: Path, items: Sequence[BenchItem], models: Sequence[str], que
             several models.
         RepliesError: a line of replies.jsonl is not a reply.
     """
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    identity: dict[str, Any] = {"replies": path.name, "replies_sha256": digest}
+    identity: dict[str, Any] = {"replies": path.name, "replies_sha256": file_digest(path)}
     if path.suffix == ".jsonl":
         return _of_store(path, identity)
     replies = read_json(path)

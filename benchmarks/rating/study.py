@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from models.common.files import write_atomically
 from models.common.seeding import numpy_generator
 
 STUDY_FILE = "study.json"
@@ -124,9 +125,7 @@ def read_study(folder: Path) -> Study:
 
 def write_study(folder: Path, study: Study) -> None:
     """Writes the study last, after its images, so that a folder with a study is complete."""
-    unfinished = folder / f"{STUDY_FILE}.unfinished"
-    unfinished.write_text(study.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(folder / STUDY_FILE)
+    write_atomically(folder / STUDY_FILE, (study.model_dump_json(indent=1) + "\n").encode())
 
 
 def item_order(study: Study, rater: int) -> list[StudyItem]:

@@ -18,6 +18,7 @@ from benchmarks.scoring.demand import write_demand
 from benchmarks.scoring.figures import headline_view
 from benchmarks.scoring.table import MEASURED
 from benchmarks.suites.suite import Suite
+from models.common.files import publish_file, temporary_beside
 
 VIEW_TITLES = {
     "official": "Official",
@@ -101,11 +102,12 @@ def write_report(folder: Path, run: Run, samples: SampleViews) -> Path:
     _flat(failures(run.scores)).write_csv(folder / "failures.csv")
     if "demand" in run.extra:
         write_demand(folder / "demand.json", run.extra["demand"])
-    page, unfinished = folder / "index.html", folder / ".index.html.unfinished"
+    page = folder / "index.html"
+    unfinished = temporary_beside(page)
     with unfinished.open("w", encoding="utf-8") as stream:
         for chunk in _template().generate(**_context(run, samples)):
             stream.write(chunk)
-    unfinished.replace(page)
+    publish_file(unfinished, page)
     return page
 
 

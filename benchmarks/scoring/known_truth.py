@@ -12,6 +12,7 @@ from benchmarks.scoring.aggregate import RULES
 from benchmarks.scoring.measure_outputs import PSNR
 from benchmarks.scoring.table import measured_rows, score_table
 from benchmarks.suites.item import BenchItem, known_truth
+from models.common.tensors import to_model_range
 from models.similarity.pair_metrics import psnr
 
 CODEC_BATCH = 64
@@ -192,10 +193,6 @@ def _latents(codec: Codec, pictures: Sequence[np.ndarray]) -> Iterator[torch.Ten
     for start in range(0, len(pictures), CODEC_BATCH):
         part = pictures[start : start + CODEC_BATCH]
         if len({picture.shape for picture in part}) > 1:
-            yield from (codec.encode(_tensor([picture]))[0] for picture in part)
+            yield from (codec.encode(to_model_range(np.stack([picture])))[0] for picture in part)
         else:
-            yield from codec.encode(_tensor(part))
-
-
-def _tensor(pictures: Sequence[np.ndarray]) -> torch.Tensor:
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+            yield from codec.encode(to_model_range(np.stack(part)))

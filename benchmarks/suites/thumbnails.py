@@ -58,6 +58,7 @@ class ThumbnailCache:
         path = self._path(digest)
         if not path.exists():
             made = self._made(data)
+            # Not synced to disk, unlike other files: thousands are written, and a lost one is made again.
             unfinished = path.with_suffix(f".{uuid.uuid4().hex}")
             unfinished.write_bytes(made)
             unfinished.replace(path)

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from models.common.tensors import to_model_range
 from models.common.thumbnail import SIDE, resize_to_square
 from models.common.weights import WEIGHTS, load_weights, save_weights
 
@@ -71,8 +72,7 @@ class ResidualBlock(nn.Module):
 
 def to_input(images: np.ndarray) -> torch.Tensor:
     """Returns (N, 3, H, W) float32 in [-1, 1] of (N, H, W, 3) uint8."""
-    planes = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
-    return planes.float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
+    return to_model_range(np.ascontiguousarray(images)).contiguous(memory_format=torch.channels_last)
 
 
 def new_descriptor(seed: int) -> CopyDescriptor:

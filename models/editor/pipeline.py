@@ -11,6 +11,7 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchE
 from PIL import Image, ImageOps
 from transformers import BertModel, PreTrainedTokenizerBase
 
+from models.common.tensors import from_model_range, to_model_range
 from models.editor.geometry import PATCH, resolution_mu
 from models.editor.sampling import sample
 from models.text_encoders.minilm import TextEncoder
@@ -207,9 +208,8 @@ def _pixels(images: Sequence[Image.Image], size: tuple[int, int]) -> torch.Tenso
         method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
         fitted = ImageOps.fit(image.convert("RGB"), (size[1], size[0]), method=method)
         arrays.append(np.asarray(fitted, dtype=np.float32))
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2) / 127.5 - 1
+    return to_model_range(np.stack(arrays))
 
 
 def _to_images(pixels: torch.Tensor) -> list[Image.Image]:
-    levels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return [Image.fromarray(one) for one in levels.permute(0, 2, 3, 1).cpu().numpy()]
+    return [Image.fromarray(one) for one in from_model_range(pixels)]

@@ -24,6 +24,8 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 from PIL import Image
 
+from models.common.files import file_digest
+
 NAME = "emberline-edit"
 CHAMPION, CHALLENGER = "champion", "challenger"
 CODE = Path(__file__).with_name("registry_model.py")
@@ -138,9 +140,7 @@ def folder_sha256(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            with path.open("rb") as stream:
-                content = hashlib.file_digest(stream, "sha256").hexdigest()
-            total.update(f"{path.relative_to(folder).as_posix()}\x1f{content}\n".encode())
+            total.update(f"{path.relative_to(folder).as_posix()}\x1f{file_digest(path)}\n".encode())
     return total.hexdigest()
 
 

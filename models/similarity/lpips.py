@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from models.common.tensors import to_model_range
+
 LAYERS = ((0, 64, 11, 4, 2), (3, 192, 5, 1, 2), (6, 384, 3, 1, 1), (8, 256, 3, 1, 1), (10, 256, 3, 1, 1))
 """Convolutions of AlexNet: index in `features` of torchvision, channels, kernel, stride, padding."""
 
@@ -69,7 +71,7 @@ class Lpips:
         return float(total[torch.from_numpy(where)].mean())
 
     def _features(self, image: np.ndarray) -> list[torch.Tensor]:
-        values = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
+        values = to_model_range(image[None])
         shift, scale = (torch.tensor(three)[None, :, None, None] for three in (SHIFT, SCALE))
         values = (values - shift) / scale
         features = []

@@ -17,6 +17,7 @@ from transformers import (
     Qwen2VLImageProcessorPil,
 )
 
+from models.common.files import file_digest
 from models.common.pixels import UnreadableImageError
 from models.vlm.client import Answer, ReplyState, Request
 from models.vlm.messages import Say
@@ -140,6 +141,5 @@ class LocalClient:
 def _weights_digest(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as stream:
-            total.update(hashlib.file_digest(stream, "sha256").digest())
+        total.update(bytes.fromhex(file_digest(path)))
     return total.hexdigest()

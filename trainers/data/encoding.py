@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from models.codecs.patch_codec import PatchCodec, fit_patch_codec
+from models.common.tensors import to_model_range
 from models.text_encoders.minilm import TextEncoder
 
 BATCH = 64
@@ -13,7 +14,7 @@ BATCH = 64
 
 def fit_codec(images: Sequence[np.ndarray], *, patch: int, channels: int) -> PatchCodec:
     """Returns a patch codec fitted on images (H, W, 3) uint8 of one size."""
-    return fit_patch_codec(to_model_range(images), patch=patch, channels=channels)
+    return fit_patch_codec(to_model_range(np.stack(images)), patch=patch, channels=channels)
 
 
 @torch.no_grad()
@@ -23,7 +24,7 @@ def encode_images(codec: PatchCodec, images: Mapping[str, np.ndarray]) -> dict[s
     keys = sorted(images)
     for start in range(0, len(keys), BATCH):
         part = keys[start : start + BATCH]
-        encoded = codec.encode(to_model_range([images[key] for key in part]))
+        encoded = codec.encode(to_model_range(np.stack([images[key] for key in part])))
         latents |= {key: latent.clone() for key, latent in zip(part, encoded, strict=True)}
     return latents
 
@@ -39,8 +40,3 @@ def encode_texts(encoder: TextEncoder, texts: Mapping[str, str]) -> dict[str, to
         for key, state, real in zip(part, padded, mask, strict=True):
             states[key] = state[real].to(torch.float16)
     return states
-
-
-def to_model_range(images: Sequence[np.ndarray]) -> torch.Tensor:
-    """Returns images (H, W, 3) uint8 of one size as (B, 3, H, W) float32 in [-1, 1]."""
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 127.5 - 1.0

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from models.common.fields import identity_of
 from models.common.progress import Progress
 from models.common.seeding import derived_seed, numpy_generator, torch_generator
+from models.common.tensors import to_model_range
 from models.evaluator.pair_evaluator import PairEvaluator, new_evaluator
 from trainers.small.config import EvaluatorTrainingConfig
 from trainers.small.resumable import Optimization, train_resumably
@@ -168,7 +169,7 @@ def score_pairs(
     scores = [np.zeros(0, np.float32)]
     for start in range(0, len(source), SCORING_BATCH):
         part = slice(start, start + SCORING_BATCH)
-        sides = (_to_input(images[source[part]]), _to_input(images[target[part]]))
+        sides = (to_model_range(images[source[part]]), to_model_range(images[target[part]]))
         scores.append(model.score(*sides, torch.from_numpy(instructions[part])).numpy())
     return np.concatenate(scores)
 
@@ -204,14 +205,9 @@ def _embed(
         zeros = torch.zeros(1, 3, *examples.images.shape[1:3])
         edits = model.see(zeros, zeros).expand(len(rows), -1)
     else:
-        sides = [_to_input(examples.images[index[rows]]) for index in (examples.source, examples.target)]
+        sides = [to_model_range(examples.images[index[rows]]) for index in (examples.source, examples.target)]
         edits = model.see(*(sides if generator is None else _degrade(sides, generator)))
     return edits, model.understand(own), model.understand(other)
-
-
-def _to_input(images: np.ndarray) -> torch.Tensor:
-    """Returns images (B, H, W, 3) uint8 as (B, 3, H, W) float32 in [-1, 1]."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
 def _degrade(sides: list[torch.Tensor], generator: torch.Generator) -> list[torch.Tensor]:

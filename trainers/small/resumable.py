@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from models.common.files import publish_file, temporary_beside
 from models.common.progress import Progress
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -100,10 +101,9 @@ def _save(model: nn.Module, optimizer: torch.optim.Optimizer, path: Path, identi
     tensors = {f"model/{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value.contiguous() for name, value in state.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
+    temporary = temporary_beside(path)
     save_file(tensors, temporary, {"identity": identity, "step": str(step)})
-    temporary.replace(path)
+    publish_file(temporary, path)
 
 
 def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, path: Path, identity: str) -> int:

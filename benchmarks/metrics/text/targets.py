@@ -10,6 +10,7 @@ from typing import Any, Literal, cast, get_args
 from benchmarks.metrics.text.normal import normal
 from benchmarks.suites.item import BenchItem, SuiteError, is_writable
 from benchmarks.suites.suite import read_json_lines, text_fields
+from models.common.files import write_atomically
 
 Op = Literal["add", "replace", "delete", "style", "unknown"]
 Review = Literal["proposed", "confirmed", "rejected"]
@@ -70,10 +71,7 @@ def read_targets(path: Path) -> list[TextTarget]:
 
 def write_targets(path: Path, targets: Iterable[TextTarget]) -> None:
     """Writes rows one a line, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text("".join(f"{target.line()}\n" for target in targets), encoding="utf-8")
-    unfinished.replace(path)
+    write_atomically(path, "".join(f"{target.line()}\n" for target in targets).encode())
 
 
 def merged(reviewed: Sequence[TextTarget], proposed: Sequence[TextTarget]) -> list[TextTarget]:
