@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from assets.lake.home_format import mark_format
+from assets.lake.home_format import HomeError, UnreadableHomeError, mark_format
 from assets.lake.lake import Lake
 from models.common.files import try_lock
 
 LOCK = ".lock"
 
 
-class BusyHomeError(RuntimeError):
+class BusyHomeError(HomeError):
     """Another run is using the same home."""
 
 
@@ -21,10 +21,15 @@ def lock_home(home: Path) -> Iterator[None]:
 
     Raises:
         BusyHomeError: another run is using it.
-        HomeFormatError: another version of Emberline made it.
+        HomeError: it has another format, or cannot be read or written.
     """
-    mark_format(Lake(str(home)))
-    (home / "mlflow").mkdir(parents=True, exist_ok=True)
+    try:
+        mark_format(Lake(str(home)))
+        (home / "mlflow").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnreadableHomeError(
+            f"{home} cannot be written: {error.strerror or error}. Choose another folder with --home."
+        ) from error
     with (home / LOCK).open("w") as stream:
         if not try_lock(stream):
             raise BusyHomeError(

@@ -23,8 +23,8 @@ def parse_selection(text: str) -> dg.AssetSelection:
             return dg.AssetSelection.from_string(text)
     except dg.DagsterError as error:
         raise SelectionError(
-            f"{text!r} is not a valid selection. Write the name of an asset. A + after or before it adds all "
-            "assets downstream or upstream, as in 'deduped+'. Combine terms as in "
+            f"{text!r} is not a valid selection. Write the name of an asset. A + after or before it adds "
+            "its direct neighbours downstream or upstream, as in 'deduped+'. Combine terms as in "
             """'key:"deduped"+ and not group:training'."""
         ) from error
 

@@ -1,5 +1,7 @@
 """The format number of a home, so that no version misreads the files of another one."""
 
+from pathlib import Path
+
 from assets.lake.lake import Lake
 
 FORMAT = 2
@@ -8,7 +10,11 @@ FORMAT = 2
 FORMAT_FILE = "home.json"
 
 
-class HomeFormatError(RuntimeError):
+class HomeError(RuntimeError):
+    """A home cannot be used; the message is one line that says what to do."""
+
+
+class HomeFormatError(HomeError):
     """A home was made by another version of Emberline.
 
     Attributes:
@@ -16,7 +22,7 @@ class HomeFormatError(RuntimeError):
         stored: its format number.
     """
 
-    def __init__(self, root: str, stored: object) -> None:
+    def __init__(self, root: str, stored: int) -> None:
         self.root, self.stored = root, stored
         super().__init__(
             f"{root} has format {stored}, but this version reads format {FORMAT}. "
@@ -24,11 +30,16 @@ class HomeFormatError(RuntimeError):
         )
 
 
+class UnreadableHomeError(HomeError):
+    """The folder of a home is no folder, or its format number cannot be read."""
+
+
 def check_format(lake: Lake) -> None:
     """Checks that a home has the format of this version. A home without any state passes.
 
     Raises:
         HomeFormatError: it has another format.
+        UnreadableHomeError: it is no folder, or its format cannot be read.
     """
     stored = _stored(lake)
     if stored != FORMAT:
@@ -39,17 +50,25 @@ def mark_format(lake: Lake) -> None:
     """Writes the format number into a new home.
 
     Raises:
-        HomeFormatError: the home has another format.
+        HomeError: the home has another format, or cannot be read.
     """
     check_format(lake)
     if not lake.exists(FORMAT_FILE):
         lake.write_json(FORMAT_FILE, {"format": FORMAT})
 
 
-def _stored(lake: Lake) -> object:
+def _stored(lake: Lake) -> int:
+    if lake.is_local and Path(lake.root).exists() and not Path(lake.root).is_dir():
+        raise UnreadableHomeError(f"{lake.root} is not a folder. Choose a folder with --home.")
     if not lake.exists(FORMAT_FILE):
         return 1 if lake.list("manifests", ".json") else FORMAT
     try:
-        return lake.read_json(FORMAT_FILE)["format"]
-    except (ValueError, KeyError, TypeError):
-        return "unreadable"
+        stored = lake.read_json(FORMAT_FILE)["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        stored = None
+    if not isinstance(stored, int):
+        raise UnreadableHomeError(
+            f'{lake.uri(FORMAT_FILE)} cannot be read: expected {{"format": {FORMAT}}}. '
+            "Restore the file, or choose another folder with --home."
+        )
+    return stored

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import click
 from rich.console import Console
 
-from assets.lake.home_format import HomeFormatError, check_format
+from assets.lake.home_format import HomeError, check_format
 from assets.lake.lake import Lake
 from orchestration.environment import HOME, IMAGES, PROFILE
 from orchestration.profile import Profile, default_home, load_profile, profile_path, with_images
@@ -48,7 +48,8 @@ def on_home(command: Callable[..., None]) -> Callable[..., None]:
         "--images",
         envvar=IMAGES,
         type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="Folder of images to use instead of the demo's photographs. It gets a home of its own.",
+        help="Folder of images to use instead of the demo's photographs. Its home is "
+        "./.emberline/<profile>-<folder> unless --home is given.",
     )
     @click.option(
         "--home",
@@ -58,7 +59,7 @@ def on_home(command: Callable[..., None]) -> Callable[..., None]:
     )
     @wraps(command)
     def with_options(profile: str, images: Path | None, home: Path | None, **rest: Any) -> None:
-        options = report_errors(lambda: resolve_options(profile, images, home), ProfileError, HomeFormatError)
+        options = report_errors(lambda: resolve_options(profile, images, home), ProfileError, HomeError)
         command(options, **rest)
 
     return with_options
@@ -69,7 +70,7 @@ def resolve_options(name: str, images: Path | None, home: Path | None) -> HomeOp
 
     Raises:
         ProfileError: the profile is missing or invalid, or has no demo corpus to replace.
-        HomeFormatError: another version of Emberline made the home.
+        HomeError: another version of Emberline made the home, or it cannot be read.
     """
     profile = load_profile(name)
     values = {"--profile": None if name == "demo" else name, "--images": images, "--home": home}

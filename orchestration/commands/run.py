@@ -6,23 +6,22 @@ import click
 import dagster as dg
 from rich.console import Console
 
-from assets.lake.home_format import HomeFormatError
+from assets.lake.home_format import HomeError
 from orchestration.automation import JOBS
 from orchestration.commands.options import HomeOptions, on_home, plain_console, report_errors
 from orchestration.console import own_stderr
-from orchestration.home import BusyHomeError
 from orchestration.plan import print_consequences, print_plan
 from orchestration.profile_errors import ProfileError
 from orchestration.run import RunFailedError, run_assets
 from orchestration.selection import SelectionError, job_selection, parse_selection
 
-USER_ERRORS = (ProfileError, SelectionError, BusyHomeError, HomeFormatError, RunFailedError)
+USER_ERRORS = (ProfileError, SelectionError, HomeError, RunFailedError)
 
 FRESH = click.option(
     "--fresh",
     is_flag=True,
-    help="If the settings or data of a training run changed, archive it and start a new one. Without this "
-    "option, such a stage is refused.",
+    help="Archive the training run of a stage whose settings or data changed, and start a new one. Without "
+    "this option, Emberline refuses to run that stage.",
 )
 
 

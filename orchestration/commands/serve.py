@@ -6,6 +6,7 @@ from orchestration.commands.options import HomeOptions, on_home, report_errors
 from orchestration.ui import ServerStoppedError, serve, servers
 
 SERVERS = ("dagster", "dagster-daemon", "mlflow")
+PORT = click.IntRange(1, 65535)
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -18,8 +19,20 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
     help="Address to listen on. Whoever reaches the pages can run code, so keep the default unless a proxy "
     "or a firewall protects them.",
 )
-@click.option("--dagster-port", default=3000, show_default=True, help="Port of Dagster's pages.")
-@click.option("--mlflow-port", default=5000, show_default=True, help="Port of MLflow's pages.")
+@click.option(
+    "--dagster-port",
+    type=click.IntRange(1, 65535),
+    default=3000,
+    show_default=True,
+    help="Port of Dagster's pages.",
+)
+@click.option(
+    "--mlflow-port",
+    type=click.IntRange(1, 65535),
+    default=5000,
+    show_default=True,
+    help="Port of MLflow's pages.",
+)
 @click.option(
     "--only",
     multiple=True,
