@@ -40,7 +40,7 @@ METRICS = (
 
 COPYING = "Copying the source"
 COPIED = {"copy_error": ERROR, "copy_psnr": PSNR}
-"""Columns of EDITOR_SCORES that hold the figures of copying, and the metric of each."""
+"""Columns of EDITOR_SCORES with the copy baseline, and the metric of each."""
 
 Evaluator = Callable[[Sequence[np.ndarray], Sequence[str], Sequence[np.ndarray]], Sequence[float]]
 """Scores (sources, instructions, outputs), a higher figure for a better edit."""
