@@ -7,6 +7,7 @@ import polars as pl
 
 from assets.corpora.demo.corpus import TRUTH
 from assets.filtered.decide import funnel_row
+from assets.lake.kept import PAIR_SAMPLES_PATH
 from assets.lake.lake import Lake
 from assets.lake.paths import DEDUPED, FILTERED, FILTERED_PAIRS, TRUTH_PATH
 from assets.lake.schemas import RECORDS, SAMPLES, VERDICTS
@@ -55,9 +56,7 @@ def _ingest_row(records: pl.DataFrame) -> dict[str, Any]:
 
 def _pair_rows(lake: Lake) -> list[dict[str, Any]]:
     """Returns the rows of the stages of pairs. Each counts the samples that the one before kept."""
-    samples = pl.concat(
-        lake.read_table(f"samples/{name}.parquet", SAMPLES) for name in ("synthesized", "longtail")
-    )
+    samples = lake.read_table(PAIR_SAMPLES_PATH, SAMPLES)
     left = samples.select("sample_id", uses=pl.concat_list("source_ids", "target_id", "sample_id"))
     rows = []
     for path in (FILTERED_PAIRS, "verdicts/deduped_pairs.parquet", "verdicts/postfiltered.parquet"):

@@ -28,6 +28,7 @@ from benchmarks.perf.sources import (
     import_cycles,
     read_sources,
 )
+from orchestration.definitions import ASSET_MODULES
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -37,21 +38,7 @@ PACKAGES = {"models": 0, "trainers": 1, "benchmarks": 1, "assets": 2, "orchestra
 EXEMPT = "benchmarks.perf"
 """Measures everything and may import everything; no other module imports it."""
 
-LINEAGE = (
-    "lake",
-    "engine",
-    "corpora",
-    "measured",
-    "dedup",
-    "filtered",
-    "captioned",
-    "synthesized",
-    "longtail",
-    "postfiltered",
-    "cached",
-    "training",
-    "reports",
-)
+LINEAGE = ("lake", "engine", *ASSET_MODULES)
 """The sub-packages of `assets`, lowest first. Each imports itself and those before it."""
 
 LARGE, SMALL = 400, 25

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from assets.lake.images import StoredImage, write_image_shard
+from assets.lake.kept import PAIR_SAMPLES_PATH
 from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, SAMPLES, TEXTS, VERDICTS
 from models.common.pixels import encode_jpeg
@@ -56,6 +57,7 @@ def write_small_lake(lake: Lake) -> dict[str, str]:
     )
     write(lake, "samples/synthesized.parquet", SAMPLES, *edits)
     write(lake, "samples/longtail.parquet", SAMPLES)
+    write(lake, PAIR_SAMPLES_PATH, SAMPLES, *edits)
     text = {"text_id": "x1", "sample_id": "s-forward", "kind": "concise", "lang": "en", "text": "Blur it."}
     write(lake, "texts/synthesized.parquet", TEXTS, text | {"model": "template"})
     write(lake, "verdicts/deduped.parquet", VERDICTS, *(verdict(ids[name], "deduped") for name in "ab"))

@@ -227,8 +227,6 @@ FIXED_BY_IDS = ("images/*", "measures/*", "cache/sentences/*")
 HARMLESS = {
     # Which samples use images whose verdict changed is told in the facts and decides nothing.
     "filtered": {"samples/longtail.parquet", "samples/synthesized.parquet"},
-    # Their rows are those of pairs/samples.parquet, which `postfiltered` hands on.
-    "funnel": {"samples/longtail.parquet", "samples/synthesized.parquet"},
     # Its own note of what the codec was fitted on.
     "training_cache": {"models/codec/made_with.json"},
 }
