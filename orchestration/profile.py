@@ -51,6 +51,10 @@ class TrackingServerConfig(BaseModel, frozen=True, extra="forbid"):
     experiment: Operational[str] = Field(
         min_length=1, description="MLflow experiment that groups the runs of the training stages"
     )
+    model: Operational[str] = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="name under which the stages are registered, as in models:/<name>@champion",
+    )
 
 
 class Profile(BaseModel, frozen=True, extra="forbid"):

@@ -40,6 +40,7 @@ OPERATIONAL = {
     "bench.shown_per_kind",
     "tracking.uri",
     "tracking.experiment",
+    "tracking.model",
 }
 OPERATIONAL_IN_A_STAGE = {
     "zero_stage",
