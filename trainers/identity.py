@@ -22,6 +22,9 @@ from trainers.stages.registry import stage_spec
 
 IDENTITY = "identity.json"
 RESULT = "result.json"
+FILES = "files"
+"""Key of a result with the SHA-256 of each file of the result, by its name inside the folder of the run."""
+
 CHECKPOINTS = "checkpoints"
 ARCHIVE = "archive"
 SEGMENTS = "segments"
@@ -175,6 +178,20 @@ def claim(run: StageRun, layout: Layout, *, fresh: bool = False) -> None:
     _write(run.output, identity, segments)
 
 
+def finished_result(folder: Path) -> dict[str, Any] | None:
+    """Returns the result of a finished run; None if the run, or a file of its result, is not complete.
+
+    Compares the SHA-256 of every file, so that nothing is trained from or registered with damaged weights.
+    """
+    path = folder / RESULT
+    try:
+        result = json.loads(path.read_text())
+        intact = all(file_digest(folder / name) == sha256 for name, sha256 in result[FILES].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return result if intact and result[FILES] else None
+
+
 def segments_of(folder: Path) -> Sequence[int]:
     """Returns the total number of steps at the end of each segment; the first one fixes the schedule.
 
@@ -210,7 +227,7 @@ def _check(run: StageRun, layout: Layout, identity: Mapping[str, Any], stored: M
         changes["config.steps"] = (steps, run.config.steps)
     if changes:
         raise IdentityChangedError(run.config.stage, run.output, changes)
-    finished = (run.output / RESULT).exists() and run.config.steps == steps
+    finished = run.config.steps == steps and finished_result(run.output) is not None
     written = checkpoint_layout(run.output / CHECKPOINTS)
     if not finished and written is not None and written != layout:
         raise LayoutChangedError(run.config.stage, run.output, written, layout)

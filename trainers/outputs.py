@@ -7,12 +7,12 @@ from typing import Any
 import polars as pl
 from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
 
-from models.common.files import write_atomically
+from models.common.files import file_digest, write_atomically
 from models.editor.transformer import save_editor
 from trainers.config import StageRun
 from trainers.data.cache import write_cache_table
 from trainers.data.sampler import SEEN
-from trainers.identity import FINAL, RESULT, SEEN_TABLE, segments_of
+from trainers.identity import FILES, FINAL, RESULT, SEEN_TABLE, segments_of
 from trainers.metrics_file import read_metrics
 
 UNFINISHED = "final.unfinished"
@@ -31,7 +31,9 @@ def publish(
     shutil.rmtree(final, ignore_errors=True)
     unfinished.rename(final)
     write_cache_table(run.output / SEEN_TABLE, seen, SEEN)
-    write_atomically(run.output / RESULT, (json.dumps(result, indent=1) + "\n").encode())
+    names = [SEEN_TABLE, *sorted(f"{FINAL}/{path.name}" for path in final.iterdir())]
+    files = {name: file_digest(run.output / name) for name in names}
+    write_atomically(run.output / RESULT, (json.dumps(result | {FILES: files}, indent=1) + "\n").encode())
 
 
 def summarize(run: StageRun, *, world_size: int, seconds: float, mlflow_run_id: str | None) -> dict[str, Any]:

@@ -5,12 +5,14 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
+from models.common.files import write_atomically
 from trainers.config import StageRun
-from trainers.metrics_file import MetricsFile
+from trainers.metrics_file import MetricsFile, read_metrics
 from trainers.outputs import METRICS, MLFLOW_RUN_ID
 
 REPORT_SECONDS = 5.0
@@ -97,7 +99,6 @@ class MlflowRun:
     def __init__(self, run: StageRun, *, digests: dict[str, str]) -> None:
         assert run.tracking is not None
         self._run, self._tracking, self._digests = run, run.tracking, digests
-        self._id_path = run.output / MLFLOW_RUN_ID
         self._queue: queue.Queue[tuple[int, int, dict[str, float]] | str] = queue.Queue()
         self._opened = threading.Event()
         self._run_id: str | None = None
@@ -135,7 +136,7 @@ class MlflowRun:
         from mlflow.tracking import MlflowClient
 
         client = MlflowClient(self._tracking.uri)
-        run_id, logged = self._resume(client) if self._id_path.exists() else self._create(client)
+        run_id, logged = self._open(client)
         self._run_id = run_id
         self._opened.set()
         monitor = SystemMetricsMonitor(
@@ -172,29 +173,94 @@ class MlflowRun:
             entries.append(entry)
         return entries, None
 
-    def _resume(self, client: Any) -> tuple[str, int]:
-        """Returns the id of the run and the last step that the server knows."""
-        run_id = self._id_path.read_text()
+    def _open(self, client: Any) -> tuple[str, int]:
+        """Returns the id of the run and the last step that the server knows, -1 if it knows none."""
+        run_id = _known_run(client, self._run)
+        if run_id is None:
+            lines = read_metrics(self._run.output / METRICS)  # of steps before this process
+            run_id = _create_run(client, self._run, self._digests)
+            _log_lines(client, run_id, lines)
+            return run_id, max((line["step"] for line in lines), default=-1)
         client.update_run(run_id, status="RUNNING")
         history = client.get_metric_history(run_id, "validation_loss") + client.get_metric_history(
             run_id, "loss"
         )
         return run_id, max((metric.step for metric in history), default=-1)
 
-    def _create(self, client: Any) -> tuple[str, int]:
-        """Returns the id of a new run and -1, since the server knows no step."""
-        from mlflow.entities import Param
 
-        from models.registry.experiments import experiment_id
+def recorded_run(run: StageRun, digests: Mapping[str, str]) -> str:
+    """Returns the id of the MLflow run of a finished stage, after recording it on a server that lacks it.
 
-        experiment = experiment_id(client, self._tracking.experiment, self._tracking.artifact_location)
-        tags = {"stage": self._run.config.stage, **self._tracking.tags}
-        run_id = client.create_run(experiment, tags=tags, run_name=self._run.config.stage).info.run_id
-        params = [Param(name, value) for name, value in flat_parameters(self._run).items()]
-        client.log_batch(run_id, params=params)
-        client.log_inputs(run_id, datasets=dataset_inputs(self._run, self._digests))
-        self._id_path.write_text(run_id)
-        return run_id, -1
+    Args:
+        run: the stage. Its figures are in `metrics.jsonl`.
+        digests: from `trainers.identity.input_digests`.
+
+    Raises:
+        MlflowException: the server does not answer, or refuses.
+    """
+    from mlflow.tracking import MlflowClient
+
+    assert run.tracking is not None
+    client = MlflowClient(run.tracking.uri)
+    known = _known_run(client, run)
+    if known is not None:
+        return known
+    run_id = _create_run(client, run, digests)
+    _log_lines(client, run_id, read_metrics(run.output / METRICS))
+    client.set_terminated(run_id, "FINISHED")
+    return run_id
+
+
+def _known_run(client: Any, run: StageRun) -> str | None:
+    """Returns the id of the stage's run if this server has it; None on another server, or without a run."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+    id_path = run.output / MLFLOW_RUN_ID
+    if not id_path.exists():
+        return None
+    try:
+        found = client.get_run(id_path.read_text().strip())
+        experiment = client.get_experiment(found.info.experiment_id)
+    except MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return None
+        raise
+    assert run.tracking is not None
+    is_ours = found.info.lifecycle_stage == "active" and experiment.name == run.tracking.experiment
+    return found.info.run_id if is_ours else None
+
+
+def _create_run(client: Any, run: StageRun, digests: Mapping[str, str]) -> str:
+    """Returns the id of a new run with the settings and inputs of the stage."""
+    from mlflow.entities import Param
+
+    from models.registry.experiments import experiment_id
+
+    tracking = run.tracking
+    assert tracking is not None
+    experiment = experiment_id(client, tracking.experiment, tracking.artifact_location)
+    tags = {"stage": run.config.stage, **tracking.tags}
+    run_id = client.create_run(experiment, tags=tags, run_name=run.config.stage).info.run_id
+    client.log_batch(run_id, params=[Param(name, value) for name, value in flat_parameters(run).items()])
+    client.log_inputs(run_id, datasets=dataset_inputs(run, digests))
+    write_atomically(run.output / MLFLOW_RUN_ID, run_id.encode())
+    return run_id
+
+
+def _log_lines(client: Any, run_id: str, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Logs lines of `metrics.jsonl`, all with the present time, because the lines have none."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    metrics = [
+        Metric(name, value, now, line["step"])
+        for line in lines
+        for name, value in line.items()
+        if name != "step" and value is not None
+    ]
+    for start in range(0, len(metrics), METRICS_PER_CALL):
+        client.log_batch(run_id, metrics=metrics[start : start + METRICS_PER_CALL])
 
 
 def flat_parameters(run: StageRun) -> dict[str, str]:
@@ -212,8 +278,8 @@ def flat_parameters(run: StageRun) -> dict[str, str]:
     return flat
 
 
-def dataset_inputs(run: StageRun, digests: dict[str, str]) -> list[Any]:
-    """Returns the inputs of the run as MLflow dataset inputs, each with its path and digest."""
+def dataset_inputs(run: StageRun, digests: Mapping[str, str]) -> list[Any]:
+    """Returns the inputs of the run as MLflow dataset inputs, each with its path in the home and digest."""
     import json
 
     from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -230,10 +296,16 @@ def dataset_inputs(run: StageRun, digests: dict[str, str]) -> list[Any]:
                 name=name,
                 digest=digests[name][:32],
                 source_type="local",
-                source=json.dumps({"uri": str(path)}),
+                source=json.dumps({"uri": _inside_home(run, path)}),
             ),
             tags=[InputTag("mlflow.data.context", "training")],
         )
         for name, path in paths.items()
         if path is not None
     ]
+
+
+def _inside_home(run: StageRun, path: Path) -> str:
+    """Returns a path without the folder of the home, which may be moved; `training/<stage>` lies in it."""
+    home = run.output.parent.parent
+    return path.relative_to(home).as_posix() if path.is_relative_to(home) else path.name

@@ -15,7 +15,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 
 from models.common.processes import die_with_parent
 from trainers.config import StageRun
-from trainers.identity import RESULT, Layout, claim, input_digests, locked
+from trainers.identity import RESULT, Layout, claim, finished_result, input_digests, locked
 from trainers.launch.local import INTERRUPTED
 from trainers.loop import TrainState, prepare, result_editor, train
 from trainers.outputs import publish, summarize
@@ -65,6 +65,8 @@ def run_stage(run: StageRun, rank: int, world_size: int, stop_requested: Callabl
     with locked(run.output) if rank == 0 else nullcontext():
         if rank == 0:
             claim(run, Layout(world_size, run.config.zero_stage))
+            if finished_result(run.output) is None:
+                (run.output / RESULT).unlink(missing_ok=True)  # its files are damaged: published again below
         barrier()
         if (run.output / RESULT).exists():
             return True

@@ -18,6 +18,9 @@ from models.editor.pipeline import EmberlineEditPipeline
 
 MODELS = Path(__file__).parents[1]
 
+LOADED_FROM = ("_name_or_path", "name_or_path")
+"""Keys under which diffusers and transformers store the folder that a component was loaded from."""
+
 
 class NameCollisionError(ValueError):
     """Modules that are copied into one file define the same name.
@@ -64,6 +67,7 @@ def save_pipeline(
     temporary = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(temporary, ignore_errors=True)
     pipeline.save_pretrained(temporary, safe_serialization=True)
+    _remove_local_paths(temporary)
     _write_code(temporary, codec_module=type(codec).__module__, codec_class=type(codec).__name__)
     shutil.rmtree(folder, ignore_errors=True)
     temporary.replace(folder)
@@ -96,6 +100,15 @@ def self_contained_source(module: str) -> str:
     if repeated:
         raise NameCollisionError(repeated, parts)
     return source
+
+
+def _remove_local_paths(folder: Path) -> None:
+    """Removes where components were loaded from, so that equal weights are equal files on any machine."""
+    for file in folder.rglob("*.json"):
+        config = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(config, dict) and not config.keys().isdisjoint(LOADED_FROM):
+            kept = {key: value for key, value in config.items() if key not in LOADED_FROM}
+            file.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _write_code(folder: Path, *, codec_module: str, codec_class: str) -> None:

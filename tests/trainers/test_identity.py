@@ -1,5 +1,6 @@
 """The table of what a changed run does to the folder of an older one: kept, extended, refused or archived."""
 
+import hashlib
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from toy_run import stage_run, write_data
 from trainers.identity import (
     ARCHIVE,
     CHECKPOINTS,
+    FILES,
     IDENTITY,
     RESULT,
     IdentityChangedError,
@@ -16,6 +18,7 @@ from trainers.identity import (
     MissingWeightsError,
     archive,
     claim,
+    finished_result,
     input_digests,
     run_fingerprint,
     run_identity,
@@ -49,7 +52,8 @@ def made(data, output, *, finished: bool, layout: Layout = ONE_RANK, **changes) 
     if finished:
         (output / "final").mkdir()
         (output / "final" / "weights.bin").write_bytes(b"final")
-        (output / RESULT).write_text("{}")
+        sha256 = hashlib.sha256(b"final").hexdigest()
+        (output / RESULT).write_text(json.dumps({"steps": 6, FILES: {"final/weights.bin": sha256}}))
     return files(output)
 
 
@@ -191,3 +195,19 @@ def test_every_weight_shard_counts_as_an_input(data, output, tmp_path):
     first = input_digests(run)["init_from"]
     (weights / "model-2.safetensors").write_bytes(b"changed")
     assert input_digests(run)["init_from"] != first
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped", "no result", "damaged result"])
+def test_a_result_with_a_damaged_file_does_not_count_as_finished(data, output, damage):
+    made(data, output, finished=True)
+    assert finished_result(output) is not None
+    weights = output / "final" / "weights.bin"
+    if damage == "missing":
+        weights.unlink()
+    elif damage in ("cut", "flipped"):
+        weights.write_bytes(b"fin" if damage == "cut" else b"finaL")
+    elif damage == "no result":
+        (output / RESULT).unlink()
+    else:
+        (output / RESULT).write_text('{"steps": 6, "files"')
+    assert finished_result(output) is None

@@ -3,12 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from diffusers import DiffusionPipeline
-from toy_pipeline import picture, save_toy_pipeline
+from toy_pipeline import TOY, picture, save_text_encoder, save_toy_pipeline
 
 import models.editor.saved_pipeline
+from models.codecs.patch_codec import PatchCodec, fit_patch_codec
 from models.common.seeding import torch_generator
-from models.editor.saved_pipeline import NameCollisionError, self_contained_source
+from models.editor.saved_pipeline import NameCollisionError, save_pipeline, self_contained_source
+from models.editor.transformer import build_editor, load_editor, save_editor
 from models.registry.registry import folder_sha256
 
 
@@ -18,6 +21,28 @@ def test_equal_parts_give_equal_bytes(tmp_path):
     second = save_toy_pipeline(tmp_path / "elsewhere" / "b")
     assert folder_sha256(first) == folder_sha256(second)
     assert folder_sha256(first) != folder_sha256(save_toy_pipeline(tmp_path / "c", seed=1))
+
+
+def test_equal_weights_from_two_paths_give_equal_bytes(tmp_path):
+    folders = []
+    for name in ("first", "second home/training"):
+        weights, codec = tmp_path / name / "final", tmp_path / name / "codec"
+        save_editor(build_editor(TOY, 0), weights)
+        pixels = torch.rand(8, 3, 64, 64, generator=torch_generator(0, "codec")) * 2 - 1
+        fit_patch_codec(pixels, patch=8, channels=16).save_pretrained(str(codec))
+        folder = tmp_path / name / "pipeline"
+        save_pipeline(
+            folder,
+            transformer=load_editor(weights),
+            codec=PatchCodec.from_pretrained(str(codec)),
+            text_encoder_folder=save_text_encoder(tmp_path / name / "text"),
+            resolution_shift=None,
+            sample_size=64,
+        )
+        folders.append(folder)
+    assert folder_sha256(folders[0]) == folder_sha256(folders[1])
+    files = [path for path in folders[1].rglob("*.json") if b"second home" in path.read_bytes()]
+    assert files == []
 
 
 def test_saving_again_replaces_what_was_there(tmp_path):

@@ -2,6 +2,7 @@
 
 import ast
 import io
+import shutil
 import subprocess
 import sys
 import venv
@@ -15,7 +16,22 @@ from PIL import Image
 from toy_pipeline import picture, save_toy_pipeline
 
 from models.registry import registry
-from models.registry.registry import NAME, promote, register_version, requirements, version_folder
+from models.registry.registry import (
+    NoPreviousVersionError,
+    aliases,
+    folder_sha256,
+    promote,
+    register_version,
+    requirements,
+    roll_back,
+    set_challenger,
+    tag_version,
+    version_folder,
+    version_of_alias,
+    version_problem,
+)
+
+NAME = "emberline-edit"
 
 USER = """
 import importlib.abc, io, json, sys
@@ -56,19 +72,21 @@ def fresh(store):
     """The same store, with no versions in it."""
     yield store
     client = MlflowClient(store[0])
-    client.delete_registered_model(NAME)
+    if client.search_registered_models(f"name = '{NAME}'"):
+        client.delete_registered_model(NAME)
 
 
 def register(store, *, which=0, stage="sft"):
     uri, run, folders = store
     return register_version(
         folders[which],
+        name=NAME,
         tracking_uri=uri,
         run_id=run,
         stage=stage,
         card="# A card",
         tags={"git_commit": "0123456789ab", "data_digest": "fedcba"},
-    )
+    ).number
 
 
 def stored_files(store) -> int:
@@ -108,19 +126,88 @@ def killed(*args, **kwargs):
     raise KeyboardInterrupt
 
 
-def test_promotion_moves_the_aliases_and_says_why(fresh):
+def test_promotion_moves_the_aliases_and_keeps_the_previous_champion(fresh):
     first, second = register(fresh), register(fresh, which=1)
-    client = MlflowClient(fresh[0])
-    promote(first, tracking_uri=fresh[0], challenger=second, tags={"benchmark_report": "reports/bench.html"})
-    assert client.get_model_version_by_alias(NAME, "champion").version == int(first)
-    assert client.get_model_version_by_alias(NAME, "challenger").version == int(second)
-    assert client.get_model_version(NAME, first).tags["benchmark_report"] == "reports/bench.html"
-    promote(second, tracking_uri=fresh[0], challenger=None, tags={})
-    assert client.get_registered_model(NAME).aliases == {"champion": int(second)}
+    where = {"name": NAME, "tracking_uri": fresh[0]}
+    assert version_of_alias("champion", **where) is None
+    promote(first, **where)
+    set_challenger(second, **where)
+    assert aliases(**where) == {"challenger": second, "champion": first}
+    tag_version(second, {"bench.report": "0123"}, **where)
+    promote(second, **where)
+    set_challenger(None, **where)
+    assert aliases(**where) == {"champion": second, "previous": first}
+    assert version_of_alias("champion", **where).tags["bench.report"] == "0123"
+    promote(second, **where)
+    assert aliases(**where) == {"champion": second, "previous": first}
+
+
+def test_one_call_goes_back_to_the_previous_champion(fresh):
+    first, second = register(fresh), register(fresh, which=1)
+    where = {"name": NAME, "tracking_uri": fresh[0]}
+    promote(first, **where)
+    with pytest.raises(NoPreviousVersionError):
+        roll_back(**where)
+    promote(second, **where)
+    assert roll_back(**where) == (first, second)
+    assert aliases(**where) == {"champion": first, "previous": second}
+
+
+def test_a_model_that_was_never_registered_has_no_aliases(fresh):
+    assert aliases(name="no-such-model", tracking_uri=fresh[0]) == {}
+    assert version_of_alias("champion", name="no-such-model", tracking_uri=fresh[0]) is None
+
+
+def problem(store, number, *, read=False, which=0, name=NAME):
+    sha256 = folder_sha256(store[2][which])
+    return version_problem(number, name=name, tracking_uri=store[0], pipeline_sha256=sha256, read=read)
+
+
+def test_an_intact_version_has_no_problem(fresh):
+    number = register(fresh)
+    assert problem(fresh, number) is None
+    assert problem(fresh, number, read=True) is None
+
+
+def test_a_version_that_is_absent_or_of_other_weights_is_a_problem(fresh):
+    number = register(fresh)
+    assert problem(fresh, "99") is not None
+    assert problem(fresh, number, which=1) is not None
+    assert problem(fresh, number, name="another-model") is not None
+
+
+@pytest.mark.parametrize(("damage", "needs_reading"), [("delete", False), ("cut", False), ("flip", True)])
+def test_lost_and_damaged_files_of_a_version_are_found_and_given_back(fresh, damage, needs_reading):
+    number = register(fresh)
+    weights = next((version_folder(number, name=NAME, tracking_uri=fresh[0]) / "transformer").glob("*.safe*"))
+    data = bytearray(weights.read_bytes())
+    if damage == "delete":
+        shutil.rmtree(weights.parents[1])
+    else:
+        data[-1] ^= 1
+        weights.write_bytes(bytes(data[:-10] if damage == "cut" else data))
+    assert problem(fresh, number, read=needs_reading) is not None
+    if not needs_reading:
+        assert register(fresh) == number
+        assert problem(fresh, number, read=True) is None
+
+
+def test_no_file_of_a_version_names_a_path_of_this_machine(fresh):
+    folder = version_folder(register(fresh), name=NAME, tracking_uri=fresh[0])
+    model = folder.parents[1]
+    home = str(Path(fresh[0].removeprefix("sqlite:///")).parent)
+    texts = {
+        path: path.read_bytes()
+        for path in model.rglob("*.*")
+        if path.is_file() and path.suffix != ".safetensors"
+    }
+    found = [path.name for path, data in texts.items() if home.encode() in data]
+    assert found == []
+    assert str(Path(__file__).parents[3]).encode() not in (model / "MLmodel").read_bytes()
 
 
 def test_a_version_is_also_the_folder_that_was_registered(fresh):
-    folder = version_folder(register(fresh), tracking_uri=fresh[0])
+    folder = version_folder(register(fresh), name=NAME, tracking_uri=fresh[0])
     assert registry.folder_sha256(folder) == registry.folder_sha256(fresh[2][0])
 
 
@@ -155,7 +242,7 @@ def test_the_input_example_and_the_signature_agree(fresh):
 
 
 def test_the_champion_predicts_where_emberline_is_absent(fresh, tmp_path):
-    promote(register(fresh), tracking_uri=fresh[0], challenger=None, tags={})
+    promote(register(fresh), name=NAME, tracking_uri=fresh[0])
     expected = mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
     picture(5, 90, 120).save(tmp_path / "picture.jpg")
     edit_as_a_user(sys.executable, fresh[0], tmp_path)
@@ -169,7 +256,7 @@ def test_the_champion_predicts_where_emberline_is_absent(fresh, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_champion_predicts_with_its_own_requirements_and_nothing_else(fresh, tmp_path):
-    promote(register(fresh), tracking_uri=fresh[0], challenger=None, tags={})
+    promote(register(fresh), name=NAME, tracking_uri=fresh[0])
     model = mlflow.artifacts.download_artifacts(f"models:/{NAME}@champion")
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
