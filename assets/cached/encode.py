@@ -108,8 +108,8 @@ def _fit_codec_once(
     order = numpy_generator(config.seed, "codec").permutation(len(train_keys))
     keys = sorted(train_keys[int(index)] for index in order[: config.codec_images])
     identity = digest([keys, config.codec_patch, config.codec_channels])
-    stored = lake.read_json(f"{CODEC}/{MADE_WITH}") if lake.exists(f"{CODEC}/{MADE_WITH}") else None
-    if stored != identity:
+    is_whole = all(lake.exists(f"{CODEC}/{name}") for name in (MADE_WITH, *CODEC_FILES))
+    if not is_whole or lake.read_json(f"{CODEC}/{MADE_WITH}") != identity:
         from trainers.data.encoding import fit_codec
 
         pixels = list(_read_pixels(lake, keys, shard_of_image).values())
@@ -153,13 +153,14 @@ def _text_encoder_identity() -> str:
 
 
 def _read_index_of(lake: Lake, cache: str, identity: str) -> list[Entry]:
-    """Returns the index of a cache, after emptying the cache if another encoder made it."""
+    """Returns the entries of a cache whose shards exist, after emptying it if another encoder made it."""
     encoder = f"{cache}/{MADE_WITH}"
     if not lake.exists(encoder) or lake.read_json(encoder) != identity:
         for path in lake.list(cache):
             lake.delete(path)
         lake.write_json(encoder, identity)
-    return read_index(lake.local_path(cache))
+    shards = {path.rpartition("/")[2] for path in lake.list(cache)}
+    return [entry for entry in read_index(lake.local_path(cache)) if entry[1] in shards]
 
 
 def _shards(

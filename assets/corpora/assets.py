@@ -85,4 +85,4 @@ def raw_samples(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake])
 @dg.asset_check(asset=raw_samples, blocking=True)
 def tables_keep_their_schema(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
     """Checks that every table that another stage reads has the columns and types of its schema."""
-    return schema_check(lake)
+    return schema_check(lake, "raw_samples")

@@ -86,7 +86,7 @@ def ingest_batch(lake: Lake, config: CorporaConfig, batch: IngestBatch, progress
         lake.delete(stale)
     tables = _write_tables(lake, batch, records, metadata)
     unreadable = [{"path": row["path"], "reason": row["error"]} for row in records if row["error"]]
-    lake.write_json(_outcomes_path(batch.name), {"decoder": DECODER_VERSION, "outcomes": outcomes})
+    lake.write_checked(_outcomes_path(batch.name), {"decoder": DECODER_VERSION, "outcomes": outcomes})
     facts = {"readable": len(records) - len(unreadable), "unreadable": unreadable}
     return StepOutput(
         (*shards, *tables),
@@ -149,11 +149,8 @@ def _read_and_probe(
 
 
 def _read_outcomes(lake: Lake, batch: str) -> Outcomes:
-    path = _outcomes_path(batch)
-    if not lake.exists(path):
-        return {}
-    stored = lake.read_json(path)
-    if stored["decoder"] != DECODER_VERSION:
+    stored = lake.read_checked(_outcomes_path(batch))
+    if stored is None or stored["decoder"] != DECODER_VERSION:
         return {}
     return {name: Outcome(*outcome) for name, outcome in stored["outcomes"].items()}
 

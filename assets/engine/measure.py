@@ -77,9 +77,13 @@ def measure_shard(lake: Lake, measures: Sequence[ImageMeasure], shard: str) -> l
     """Measures one shard and returns the paths of its measure tables.
 
     Each image is decoded once for all measures that have no result for the shard. A table is complete when
-    its ledger entry, a JSON file beside it, exists.
+    its ledger entry, a JSON file beside it, exists; the table itself may have been lost since.
     """
-    missing = [measure for measure in measures if not lake.exists(_entry_path(measure, shard))]
+    missing = [
+        measure
+        for measure in measures
+        if not (lake.exists(_entry_path(measure, shard)) and lake.exists(_table_path(measure, shard)))
+    ]
     rows: dict[str, list[dict[str, Any]]] = {measure.name: [] for measure in missing}
     seconds = dict.fromkeys(rows, 0.0)
     for batch in _batches(iterate_shard(lake, shard) if missing else iter(())):

@@ -87,7 +87,7 @@ def measure_pair_shard(lake: Lake, measure: PairMeasure, shard: PairShard) -> st
     The entry is written last, so a shard that was interrupted is measured again.
     """
     table, entry = (f"{measure.folder}/{shard.name}.{suffix}" for suffix in ("parquet", "json"))
-    if lake.exists(entry):
+    if lake.exists(entry) and lake.exists(table):
         return table
     start = time.monotonic()
     rows = measure.run(shard.samples)

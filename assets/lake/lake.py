@@ -11,8 +11,14 @@ import fsspec
 import polars as pl
 from fsspec.spec import AbstractFileSystem
 
+from assets.lake.ids import digest
 from assets.lake.schemas import conform
 from models.common.files import write_atomically
+
+CHECKSUM = "checksum"
+
+SET_ASIDE = "set_aside"
+"""Folder of files that a newer or intact version has replaced: damaged files, and results of forced steps."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,13 @@ class Lake:
         """Returns the size of a file in bytes."""
         return int(self.filesystem.size(self.uri(path)) or 0)
 
+    def size_or_none(self, path: str) -> int | None:
+        """Returns the size of a file in bytes; None if it does not exist."""
+        try:
+            return self.size(path)
+        except FileNotFoundError:
+            return None
+
     def read_bytes(self, path: str) -> bytes:
         """Returns the content of a file."""
         return bytes(self.filesystem.cat_file(self.uri(path)))  # pyright: ignore[reportArgumentType]
@@ -65,6 +78,20 @@ class Lake:
             self.filesystem.pipe_file(self.uri(path), data)
             return
         write_atomically(Path(self.uri(path)), data)
+
+    def move(self, source: str, target: str) -> None:
+        """Moves a file inside the lake, replacing the target."""
+        if not self.is_local:
+            self.filesystem.mv(self.uri(source), self.uri(target))
+            return
+        destination = Path(self.uri(target))
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        Path(self.uri(source)).replace(destination)
+
+    def set_aside(self, path: str) -> None:
+        """Moves a file to `set_aside/`, from where only `emberline gc --delete` deletes it."""
+        number = sum(1 for _ in self.list(f"{SET_ASIDE}/{path}"))
+        self.move(path, f"{SET_ASIDE}/{path}/{number}")
 
     def delete(self, path: str) -> None:
         """Deletes a file if it exists."""
@@ -88,6 +115,19 @@ class Lake:
         """Writes a JSON file with sorted keys, so that equal values give equal bytes."""
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         self.write_bytes(path, text.encode())
+
+    def write_checked(self, path: str, record: Mapping[str, Any]) -> None:
+        """Writes a JSON record with a checksum of itself, for state that no manifest lists."""
+        self.write_json(path, {**record, CHECKSUM: digest(dict(record))})
+
+    def read_checked(self, path: str) -> dict[str, Any] | None:
+        """Returns a record of `write_checked`; None if it does not exist, or is truncated or edited."""
+        try:
+            record = dict(self.read_json(path))
+            checksum = record.pop(CHECKSUM)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+        return record if checksum == digest(record) else None
 
     def read_table(self, path: str, schema: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
         """Returns a Parquet table, after checking it against `schema` if one is given.

@@ -8,14 +8,15 @@ import dagster as dg
 from pydantic import BaseModel
 
 from assets.lake.lake import Lake
+from assets.lake.run_step import NO_HOOKS, StepHooks, run_step
 from assets.lake.shapes import schema_differences
 from assets.lake.steps import (
     Manifest,
     Step,
     StepOutput,
+    handed_on,
     manifest_path,
     preview_path,
-    run_step,
 )
 from models.common.fields import identity_of, limits_of
 
@@ -33,6 +34,9 @@ SHOWN_FILES = 20
 
 SHOWN_DIGITS = 5
 """Significant digits of numbers in metadata tables. The files hold all digits."""
+
+FORCE_TAG = "emberline/force"
+"""Run tag of `--force`: names of assets or steps, separated by commas, that run although finished."""
 
 READS = "reads"
 """Metadata key of a dependency, with the patterns of the files that the asset reads."""
@@ -52,7 +56,7 @@ def materialize(
     context: dg.AssetExecutionContext,
     lake: Lake,
     build: Callable[[], StepOutput],
-    before: Callable[[], None] | None = None,
+    hooks: StepHooks = NO_HOOKS,
 ) -> dg.MaterializeResult:
     """Runs the step of an asset, unless it has finished and nothing that it depends on has changed.
 
@@ -60,10 +64,10 @@ def materialize(
         context: context of the asset.
         lake: holds the step's manifest and files.
         build: writes the step's files.
-        before: see `assets.lake.steps.run_step`.
+        hooks: see `assets.lake.run_step.StepHooks`.
     """
     step = step_of(context.assets_def, context.asset_key, context.resources.original_resource_dict)
-    manifest = run_step(lake, step, build, before)
+    manifest = run_step(lake, step, build, hooks, forced=is_forced(context, step))
     _log_reuse(context, [manifest])
     return dg.MaterializeResult(
         metadata=metadata(lake, [manifest]), data_version=dg.DataVersion(manifest.content)
@@ -78,14 +82,21 @@ def materialize_batches(
     manifests = []
     for batch in context.partition_keys:
         step = step_of(context.assets_def, context.asset_key, resources, batch)
-        manifests.append(run_step(lake, step, lambda batch=batch: build(batch)))
+        forced = is_forced(context, step)
+        manifests.append(run_step(lake, step, lambda batch=batch: build(batch), forced=forced))
     _log_reuse(context, manifests)
     return dg.MaterializeResult(metadata=metadata(lake, manifests))
 
 
-def schema_check(lake: Lake) -> dg.AssetCheckResult:
-    """Returns whether every table in the lake has the columns and types of its schema."""
-    differences = schema_differences(lake)
+def is_forced(context: dg.AssetExecutionContext, step: Step) -> bool:
+    """Returns whether the run forces a step: by its name, or by that of its asset for all its batches."""
+    names = context.run.tags.get(FORCE_TAG, "").split(",")
+    return step.name in names or step.name.partition("/")[0] in names
+
+
+def schema_check(lake: Lake, asset: str) -> dg.AssetCheckResult:
+    """Returns whether every table that an asset hands on has the columns and types of its schema."""
+    differences = schema_differences(lake, handed_on(lake, asset))
     return dg.AssetCheckResult(
         passed=not differences, metadata={"tables": dg.MetadataValue.json(differences)}
     )

@@ -20,6 +20,9 @@ MIXTURES = "mixtures"
 TEXT_CACHE = "cache/text"
 LATENT_CACHE = "cache/latents"
 
+BENCH = "bench"
+BENCH_SUITE = "bench/suite"
+
 COPY_DESCRIPTOR = "models/copy_descriptor"
 EVALUATOR = "models/evaluator"
 CODEC = "models/codec"

@@ -1,35 +1,12 @@
-"""A step turns inputs and settings into files once. Its manifest, which is written last, records it."""
+"""Steps and their manifests: what a result depends on, and the record of a finished step."""
 
-import contextlib
-import functools
-import hashlib
-import platform
-import shutil
-import subprocess
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-from assets.lake.home_format import mark_format
 from assets.lake.ids import digest
 from assets.lake.lake import Lake
-
-NUMERIC_PACKAGES = (
-    "numpy",
-    "polars",
-    "pillow",
-    "opencv-python-headless",
-    "onnxruntime",
-    "torch",
-    "deepspeed",
-    "transformers",
-    "diffusers",
-)
 
 
 class MissingInputError(LookupError):
@@ -87,6 +64,7 @@ class Manifest:
         inputs: digest of each input, over the files of it that the step reads.
         config: the identity fields of its settings.
         files: SHA-256 by path, including input files that it hands on.
+        sizes: bytes of each of these files.
         rows: number of rows or items.
         facts: JSON values that people look at.
         seconds: duration of the step.
@@ -103,6 +81,7 @@ class Manifest:
     inputs: Mapping[str, str]
     config: Mapping[str, Any]
     files: Mapping[str, str]
+    sizes: Mapping[str, int]
     rows: int
     facts: Mapping[str, Any]
     seconds: float
@@ -144,9 +123,15 @@ def preview_path(name: str) -> str:
 
 
 def read_manifest(lake: Lake, name: str) -> Manifest | None:
-    """Returns the manifest of a step; None if the step has not finished."""
-    path = manifest_path(name)
-    return Manifest(**lake.read_json(path)) if lake.exists(path) else None
+    """Returns the manifest of a step; None if the step has not finished, or if its manifest is damaged."""
+    return _read(lake, manifest_path(name))
+
+
+def write_manifest(lake: Lake, manifest: Manifest) -> None:
+    """Writes the manifest of a step, with a checksum of itself."""
+    record = asdict(manifest)
+    del record["reused"]
+    lake.write_checked(manifest_path(manifest.name), record)
 
 
 def require_manifest(lake: Lake, name: str) -> Manifest:
@@ -166,8 +151,8 @@ def read_manifests(lake: Lake, asset: str) -> list[Manifest]:
     own = read_manifest(lake, asset)
     if own is not None:
         return [own]
-    paths = lake.list(f"manifests/{asset}", ".json")
-    return [Manifest(**lake.read_json(path)) for path in paths]
+    stored = (_read(lake, path) for path in lake.list(f"manifests/{asset}", ".json"))
+    return [manifest for manifest in stored if manifest is not None]
 
 
 def fingerprint(lake: Lake, step: Step) -> tuple[str, dict[str, str]]:
@@ -185,61 +170,6 @@ def fingerprint(lake: Lake, step: Step) -> tuple[str, dict[str, str]]:
     return digest([step.name, step.version, dict(step.config), contents]), contents
 
 
-def finished(lake: Lake, step: Step) -> Manifest | None:
-    """Returns the step's manifest if nothing that it depends on has changed and all its files exist."""
-    manifest = read_manifest(lake, step.name)
-    if manifest is None or manifest.fingerprint != fingerprint(lake, step)[0]:
-        return None
-    if any(step.limits.get(name, value) > value for name, value in manifest.stopped_by.items()):
-        return None
-    return manifest if all(lake.exists(path) for path in manifest.files) else None
-
-
-def run_step(
-    lake: Lake, step: Step, build: Callable[[], StepOutput], before: Callable[[], None] | None = None
-) -> Manifest:
-    """Returns the step's manifest, calling `build` only if the step is not finished.
-
-    Args:
-        lake: holds the manifests.
-        step: what the result depends on.
-        build: writes the files. The old manifest is removed first, so a killed step never counts as
-            finished.
-        before: called before the old manifest is removed. If it raises, everything stays as it was.
-    """
-    done = finished(lake, step)
-    if done is not None:
-        return Manifest(**{**asdict(done), "reused": True})
-    mark, contents = fingerprint(lake, step)
-    mark_format(lake)
-    if before is not None:
-        before()
-    lake.delete(manifest_path(step.name))
-    start = time.monotonic()
-    output = build()
-    if output.preview is not None:
-        lake.write_bytes(preview_path(step.name), output.preview)
-    manifest = Manifest(
-        name=step.name,
-        version=step.version,
-        fingerprint=mark,
-        inputs=contents,
-        config=dict(step.config),
-        files=_digests(lake, step, output.files),
-        rows=output.rows,
-        facts=dict(output.facts),
-        seconds=round(time.monotonic() - start, 3),
-        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        git_commit=git_commit(),
-        stopped_by=dict(output.stopped_by),
-        platform=platform_record(),
-    )
-    record = asdict(manifest)
-    del record["reused"]
-    lake.write_json(manifest_path(step.name), record)
-    return manifest
-
-
 def handed_on(lake: Lake, step: str, *patterns: str) -> list[str]:
     """Returns the files of a finished step, over all its partitions, that match one of the patterns.
 
@@ -252,49 +182,6 @@ def handed_on(lake: Lake, step: str, *patterns: str) -> list[str]:
     return list(dict.fromkeys(path for manifest in manifests for path in manifest.paths(*patterns)))
 
 
-def _digests(lake: Lake, step: Step, files: Sequence[str]) -> dict[str, str]:
-    """Returns the SHA-256 of a step's files. Files that an input hands on are not read again."""
-    known = {
-        path: sha256
-        for name in step.inputs
-        for manifest in read_manifests(lake, name)
-        for path, sha256 in manifest.files.items()
-    }
-    return {
-        path: known.get(path) or hashlib.sha256(lake.read_bytes(path)).hexdigest()
-        for path in sorted(set(files))
-    }
-
-
-def git_commit() -> str | None:
-    """Returns the commit of this code, with `+` if there are local changes; None outside a repository."""
-    if shutil.which("git") is None:
-        return None
-    root = Path(__file__).parents[2]
-    process = subprocess.run(
-        ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return process.stdout.strip() or None if process.returncode == 0 else None
-
-
-@functools.cache
-def platform_record() -> dict[str, str]:
-    """Returns the CPU model and the versions of the libraries that compute results.
-
-    Results can differ in their last bits between two platforms; see docs/architecture.md.
-    """
-    versions = {}
-    for package in NUMERIC_PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return {"cpu": _cpu_model(), "python": platform.python_version(), **versions}
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+def _read(lake: Lake, path: str) -> Manifest | None:
+    record = lake.read_checked(path)
+    return None if record is None else Manifest(**record)

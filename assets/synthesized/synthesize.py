@@ -113,7 +113,7 @@ def make_shard(lake: Lake, config: SynthesizedConfig, shard: Shard) -> list[Pair
     The marker is written last. Sources below `MIN_SOURCE_SIDE` pixels give no pair.
     """
     if not _finished(lake, shard):
-        lake.write_json(_marker(shard.path), {"pairs": _make_pairs(lake, config, shard)})
+        lake.write_checked(_marker(shard.path), {"pairs": _make_pairs(lake, config, shard)})
     done = lake.read_json(_marker(shard.path))
     by_key = {request.key: request for request in shard.requests}
     return [
@@ -123,9 +123,9 @@ def make_shard(lake: Lake, config: SynthesizedConfig, shard: Shard) -> list[Pair
 
 
 def _finished(lake: Lake, shard: Shard) -> bool:
-    """Returns whether the marker of a shard exists, and its file too unless it has no pairs."""
-    marker = _marker(shard.path)
-    return lake.exists(marker) and (lake.exists(shard.path) or not lake.read_json(marker)["pairs"])
+    """Returns whether the marker of a shard is intact, and its file exists unless it has no pairs."""
+    marker = lake.read_checked(_marker(shard.path))
+    return marker is not None and (lake.exists(shard.path) or not marker["pairs"])
 
 
 def _make_pairs(lake: Lake, config: SynthesizedConfig, shard: Shard) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ from assets.lake.home_format import (
     mark_format,
 )
 from assets.lake.lake import Lake
-from assets.lake.steps import Step, StepOutput, run_step
+from assets.lake.run_step import run_step
+from assets.lake.steps import Step, StepOutput
 
 
 def test_a_new_home_gets_the_format_with_its_first_step(lake: Lake):
@@ -31,7 +32,7 @@ def test_a_home_without_a_number_is_refused_in_one_line_and_left_as_it_was(lake:
 
 
 @pytest.mark.parametrize(
-    "content", [b'{"format": 3}', b'{"format": 1}', b'{"format": "2"}', b"{}", b"not json", b"[]"]
+    "content", [b'{"format": 4}', b'{"format": 2}', b'{"format": "3"}', b"{}", b"not json", b"[]"]
 )
 def test_another_or_an_unreadable_number_is_refused(lake: Lake, content: bytes):
     lake.write_bytes(FORMAT_FILE, content)

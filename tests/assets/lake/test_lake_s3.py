@@ -6,6 +6,7 @@ import pytest
 from assets.lake import steps
 from assets.lake.images import StoredImage, iterate_shard, write_image_shard
 from assets.lake.lake import Lake
+from assets.lake.run_step import run_step
 from models.common.pixels import encode_png
 
 
@@ -42,8 +43,8 @@ def test_a_bucket_holds_tables_shards_and_manifests_like_a_folder(bucket_server,
             return steps.StepOutput(("verdicts/x.parquet", "images/b/shard-000.parquet"), rows=2)
 
         step = steps.Step("x", "1", {}, {})
-        contents.append(steps.run_step(lake, step, build).content)
-        assert steps.run_step(lake, step, build).reused
+        contents.append(run_step(lake, step, build).content)
+        assert run_step(lake, step, build).reused
         assert lake.list("", ".parquet") == ["images/b/shard-000.parquet", "verdicts/x.parquet"]
         assert [data for _, data in iterate_shard(lake, "images/b/shard-000.parquet")] == [picture]
         lake.delete("verdicts/x.parquet")

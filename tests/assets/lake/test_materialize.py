@@ -6,7 +6,8 @@ import dagster as dg
 import pytest
 
 from assets.lake.materialize import MAX_PREVIEW_BYTES, metadata
-from assets.lake.steps import Step, StepOutput, preview_path, run_step
+from assets.lake.run_step import run_step
+from assets.lake.steps import Step, StepOutput, preview_path
 
 
 def shown(lake, facts, preview=None):
