@@ -175,4 +175,4 @@ def postfiltered_pairs(
 @dg.asset_check(asset=postfiltered_pairs, blocking=True)
 def tables_of_pairs_keep_their_schema(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
     """Checks that every table that the mixtures read has the columns and types of its schema."""
-    return schema_check(lake)
+    return schema_check(lake, "postfiltered")

@@ -1,5 +1,8 @@
 """Reports: the funnel of the data, the benchmark of the training stages, and the champion."""
 
+from collections.abc import Iterable
+from functools import partial
+
 import dagster as dg
 
 from assets.cached.config import StageMixture
@@ -7,9 +10,10 @@ from assets.lake.kept import PAIR_IMAGES_PATH
 from assets.lake.lake import Lake
 from assets.lake.materialize import materialize, reads
 from assets.lake.paths import CAPTION_TEXTS, CODEC, EVALUATOR, TRUTH_PATH
+from assets.lake.run_step import StepHooks
 from assets.lake.steps import require_manifest
 from assets.reports.bench import run_bench
-from assets.reports.champion import promote_champion
+from assets.reports.champion import alias_problem, promote_champion
 from assets.reports.funnel import is_monotone, write_funnel
 from assets.training.config import Tracking
 from benchmarks.config import BenchConfig
@@ -98,10 +102,27 @@ def better_than_copying(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
 def champion(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
+    progress: dg.ResourceParam[Progress],
     tracking: dg.ResourceParam[Tracking],
+    bench: dg.ResourceParam[BenchConfig],
 ) -> dg.MaterializeResult:
-    """Sets the alias `champion` on the version of `emberline-edit` with the best benchmark result.
+    """Gives the alias `champion` to the version with the best benchmark result, if it is better than the
+    present champion and than the unedited source, and no check failed.
 
-    Writes `reports/champion.json`. Applications load `models:/emberline-edit@champion`.
+    Writes `reports/champion.json`: the decision with its reasons. Applications load
+    `models:/<tracking.model>@champion`.
     """
-    return materialize(context, lake, lambda: promote_champion(lake, tracking))
+    failed = failed_checks(context.instance, context.job_def.asset_layer.asset_graph.asset_check_keys)
+    return materialize(
+        context,
+        lake,
+        lambda: promote_champion(lake, tracking, bench, failed_checks=failed, progress=progress),
+        StepHooks(world=partial(alias_problem, tracking)),
+    )
+
+
+def failed_checks(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]) -> list[str]:
+    """Returns the names of the asset checks whose last evaluation failed, in order."""
+    found = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
+    evaluations = {key: record.event.asset_check_evaluation for key, record in found.items() if record.event}
+    return sorted(key.name for key, evaluation in evaluations.items() if evaluation and not evaluation.passed)

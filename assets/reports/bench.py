@@ -1,5 +1,6 @@
 """The benchmark asset (report 4): every registered stage on held-out edits with known truth."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,16 @@ from assets.lake.kept import (
     read_kept_texts,
 )
 from assets.lake.lake import Lake
-from assets.lake.paths import CODEC, EVALUATOR, stage_folder
-from assets.lake.steps import StepOutput, require_manifest
+from assets.lake.paths import BENCH, BENCH_SUITE, CODEC, EVALUATOR, stage_folder
+from assets.lake.steps import StepOutput, handed_on, require_manifest
 from assets.training.config import Tracking
 from benchmarks.config import BenchConfig
 from benchmarks.suites.item import BenchItem, Picture, first_of_each_kind, picture_of_pixels
+from benchmarks.suites.plain import LIST
 from models.common.pixels import cover_crop, decode
 from models.common.progress import Progress
 from trainers.stages.registry import STAGE_NAMES
 
-FOLDER = "bench"
 INSTRUCTION_KIND = "concise"
 
 
@@ -55,14 +56,14 @@ def run_bench(
     table, report = run_benchmark(
         bench_items(lake, config.samples_per_kind, side),
         _editors(lake, config, tracking),
-        folder=lake.local_path(FOLDER),
+        folder=lake.local_path(BENCH),
         codec=PatchCodec.from_pretrained(str(lake.local_path(CODEC))),
         evaluator=load_scorer(lake.local_path(EVALUATOR), text_encoder),
         config=config,
         progress=progress,
     )
-    lake.write_table(f"{FOLDER}/scores.parquet", table)
-    figures = lake.read_json(f"{FOLDER}/report/report.json")
+    lake.write_table(f"{BENCH}/scores.parquet", table)
+    figures = lake.read_json(f"{BENCH}/report/report.json")
     log_report(
         figures,
         report.page.parent,
@@ -77,12 +78,24 @@ def run_bench(
         "versions": stage_versions(lake),
         "kinds": figures["kinds"],
         "demand": figures["demand"]["demand"],
-        "page": str(report.page),
+        "page": f"{BENCH}/report/{report.page.name}",
     }
-    files = tuple(
-        f"{FOLDER}/{name}" for name in ("scores.parquet", "report/report.json", "report/demand.json")
+    files = (
+        *(f"{BENCH}/{name}" for name in ("scores.parquet", "report/report.json", "report/demand.json")),
+        *_suite_files(lake),
+        *handed_on(lake, "training_cache", f"{CODEC}/*"),  # the promotion measures errors with it
     )
     return StepOutput(files, table.height, facts, report.sheet.read_bytes())
+
+
+def _suite_files(lake: Lake) -> Iterator[str]:
+    """Yields the files of the stored suite, without images that an earlier suite left in its folder."""
+    yield f"{BENCH_SUITE}/{LIST}"
+    for line in lake.read_bytes(f"{BENCH_SUITE}/{LIST}").decode().split("\n"):
+        row = json.loads(line) if line else {}
+        for name in (*row.get("sources", ()), row.get("truth")):
+            if name is not None:
+                yield f"{BENCH_SUITE}/{name}"
 
 
 def bench_items(lake: Lake, samples_per_kind: int, side: int) -> Iterator[BenchItem]:
@@ -130,7 +143,7 @@ def _editors(lake: Lake, config: BenchConfig, tracking: Tracking) -> Mapping[str
     for stage, version in stage_versions(lake).items():
         weights = require_manifest(lake, stage).content_of([f"{stage_folder(stage)}/final/*"])
         editors[stage] = PipelineEditor(
-            version_folder(version, tracking_uri=tracking.uri),
+            version_folder(version, name=tracking.model, tracking_uri=tracking.uri),
             identity=weights,
             seed=config.seed,
             steps=config.steps,

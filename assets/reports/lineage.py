@@ -7,6 +7,7 @@ import polars as pl
 
 from assets.lake.images import read_image_table
 from assets.lake.lake import Lake
+from assets.lake.paths import CLUSTERS_PATH, DEDUPED
 from assets.lake.schemas import RECORDS, SAMPLES, TEXTS, VERDICTS
 
 History = dict[str, Any]
@@ -52,7 +53,7 @@ def explain(lake: Lake, wanted: str) -> History:
     identifier = str(matches.pop())
     if samples.filter(pl.col("sample_id") == identifier).height:
         return _history_of_sample(lake, identifier, samples)
-    return _history_of_image(lake, identifier, records, samples, images)
+    return _history_of_image(lake, identifier, records, samples, images, wanted=wanted)
 
 
 def _matching_ids(
@@ -73,7 +74,13 @@ def _matching_ids(
 
 
 def _history_of_image(
-    lake: Lake, identifier: str, records: pl.DataFrame, samples: pl.DataFrame, images: pl.DataFrame
+    lake: Lake,
+    identifier: str,
+    records: pl.DataFrame,
+    samples: pl.DataFrame,
+    images: pl.DataFrame,
+    *,
+    wanted: str,
 ) -> History:
     own = records.filter((pl.col("image_id") == identifier) | (pl.col("record_id") == identifier))
     image_ids = own["image_id"].drop_nulls().unique().to_list() or [identifier]
@@ -84,13 +91,39 @@ def _history_of_image(
     is_own = pl.col("record_id").is_in(own["record_id"].to_list())
     return {
         "image_id": image_id,
+        "file": _asked_file(lake, own, wanted),
         "files": own.drop("image_id").to_dicts(),
         "planted": _rows(lake, "corpora/truth.parquet", is_own),
         "stored": images.filter(pl.col("image_id") == image_id).to_dicts(),
         "measures": _measures(lake, image_id),
+        "kept_instead": _kept_instead(lake, image_id, records),
         "verdicts": _verdicts(lake, image_id),
         "samples": [_role(row, image_id) for row in used.iter_rows(named=True)],
     }
+
+
+def _asked_file(lake: Lake, own: pl.DataFrame, wanted: str) -> History | None:
+    """Returns the verdict on one file of an image, if a file was asked for: of equal files, one is kept."""
+    asked = own.filter((pl.col("path") == wanted) | pl.col("record_id").str.starts_with(wanted))
+    if asked.height != 1:
+        return None
+    record_id, path = asked.select("record_id", "path").row(0)
+    dropped = _rows(lake, DEDUPED, (pl.col("id") == record_id) & ~pl.col("kept"))
+    if not dropped:
+        return {"path": path, "kept_as_file": asked["image_id"][0] is not None}
+    # As in `duplicate_verdicts`: the first file by corpus and path stands for all files with its bytes.
+    first = own.drop_nulls("image_id").sort("corpus", "path")["path"][0]
+    return {"path": path, "kept_as_file": False, "rule": dropped[0]["rule"], "kept_instead": first}
+
+
+def _kept_instead(lake: Lake, image_id: str, records: pl.DataFrame) -> History | None:
+    """Returns the image that was kept in place of a near-copy, with its files; None if there is none."""
+    is_copy = (pl.col("image_id") == image_id) & (pl.col("kept_id") != image_id)
+    rows = _rows(lake, CLUSTERS_PATH, is_copy)
+    if not rows:
+        return None
+    kept_id = rows[0]["kept_id"]
+    return {"image_id": kept_id, "files": records.filter(pl.col("image_id") == kept_id)["path"].to_list()}
 
 
 def _history_of_sample(lake: Lake, sample_id: str, samples: pl.DataFrame) -> History:

@@ -6,6 +6,9 @@ from typing import Any
 
 from assets.lake.lake import Lake
 from assets.lake.steps import Manifest, read_manifest
+from assets.reports.champion import alias_problem
+from assets.training.config import Tracking
+from assets.training.register import RegistryError, registration_problem
 from trainers.stages.registry import STAGE_NAMES
 
 STAGE_FACTS = (
@@ -21,10 +24,14 @@ STAGE_FACTS = (
 )
 
 
-def status(lake: Lake) -> dict[str, Any]:
+def status(lake: Lake, tracking: Tracking) -> dict[str, Any]:
     """Returns funnel, filters, stages, evaluator, benchmark, registry, coverage and size of a home.
 
-    A result that does not exist yet is None.
+    A result that does not exist yet is None. What is said about the registry is what the registry answers.
+
+    Args:
+        lake: of the home.
+        tracking: MLflow server with the versions.
     """
     stages = [read_manifest(lake, stage) for stage in STAGE_NAMES]
     return {
@@ -37,7 +44,7 @@ def status(lake: Lake) -> dict[str, Any]:
         "stages": [_stage(manifest) for manifest in stages if manifest is not None] or None,
         "bench": _fact(lake, "bench_report", "kinds"),
         "bench_editors": _fact(lake, "bench_report", "editors"),
-        "registry": _registry(lake),
+        "registry": _registry(lake, tracking),
         "disk_bytes": _disk_bytes(Path(lake.root)) if lake.is_local else None,
     }
 
@@ -54,9 +61,35 @@ def _evaluator(lake: Lake) -> Mapping[str, Any] | None:
     return {**{name: manifest.facts.get(name) for name in names}, "seconds": manifest.seconds}
 
 
-def _registry(lake: Lake) -> Mapping[str, Any] | None:
+def _registry(lake: Lake, tracking: Tracking) -> Mapping[str, Any] | None:
+    """Returns the aliases in the registry and the last decision; None before the first promotion.
+
+    `problems` lists what the manifests claim although the registry answers otherwise.
+    """
+    from mlflow.exceptions import MlflowException
+
+    from models.registry.registry import aliases
+
     manifest = read_manifest(lake, "champion")
-    return dict(manifest.facts) if manifest is not None else None
+    if manifest is None:
+        return None
+    stages = [one for stage in STAGE_NAMES if (one := read_manifest(lake, stage)) is not None]
+    problems = [registration_problem(tracking, one) for one in stages]
+    problems.append(alias_problem(tracking, manifest))
+    try:
+        found = aliases(name=tracking.model, tracking_uri=tracking.uri)
+    except (MlflowException, OSError) as error:
+        problems, found = [str(RegistryError(tracking.uri, error))], {}
+    versions = {one.facts["version"]: one.name for one in stages}
+    return {
+        "name": tracking.model,
+        "server": tracking.uri,
+        "aliases": {
+            alias: {"version": number, "stage": versions.get(number)} for alias, number in found.items()
+        },
+        "decision": manifest.facts["decision"],
+        "problems": list(dict.fromkeys(problem for problem in problems if problem)),
+    }
 
 
 def _fact(lake: Lake, step: str, name: str) -> Any:

@@ -1,16 +1,19 @@
 """The training stages (report 3.3 to 3.6). Each starts from the result of the one before."""
 
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 
 from assets.cached.config import StageMixture
 from assets.lake.lake import Lake
-from assets.lake.materialize import materialize, reads
+from assets.lake.materialize import is_forced, materialize, reads, step_of
 from assets.lake.paths import CODEC, EVALUATOR, LATENT_CACHE, TEXT_CACHE, mixture_path
-from assets.lake.steps import StepOutput, git_commit, handed_on
+from assets.lake.platform_record import git_commit
+from assets.lake.run_step import StepHooks, check_inputs
+from assets.lake.steps import StepOutput, handed_on
 from assets.training.config import Tracking, TrainerConfig
-from assets.training.register import register_stage
+from assets.training.register import register_stage, registration_problem
 from assets.training.stage import claim_stage, stage_run, train_stage
 from models.backends import BackendsConfig
 from models.common.progress import Progress
@@ -43,7 +46,7 @@ def training_stage(spec: StageSpec) -> dg.AssetsDefinition:
         owners=["team:models"],
         code_version=spec.version,
         pool="trainer",
-        description=f"{spec.description} Writes `training/{stage}` and a version of `emberline-edit`. "
+        description=f"{spec.description} Writes `training/{stage}` and a version in the registry. "
         f"Read by `{reader}`.",
         deps=[cache, *([reads(before, "training/*")] if before else [])],
         required_resource_keys=RESOURCES | {stage, f"{stage}_mixture"},
@@ -65,17 +68,28 @@ def training_stage(spec: StageSpec) -> dg.AssetsDefinition:
         def build() -> StepOutput:
             output = train_stage(run, trainer.ranks, launch, progress)
             progress(f"registering {stage}", 0, 1)
-            version = register_stage(
-                lake, run, output.facts, text_encoder=backends.text_encoder, side=mixture.side, tags=tags
+            registered = register_stage(
+                lake,
+                run,
+                output.facts,
+                model=tracking.model,
+                text_encoder=backends.text_encoder,
+                side=mixture.side,
+                tags=tags,
             )
             # Handing on the weights of all stages so far lets the benchmark depend on the last stage only.
             earlier = handed_on(lake, before, "training/*") if before else []
-            return StepOutput((*output.files, *earlier), output.rows, {**output.facts, "version": version})
+            return StepOutput((*output.files, *earlier), output.rows, {**output.facts, **registered})
 
         def check() -> None:
-            claim_stage(run, trainer.ranks, fresh=context.run.tags.get(FRESH_TAG) == "true")
+            step = step_of(context.assets_def, context.asset_key, resources)
+            check_inputs(lake, step)
+            fresh = context.run.tags.get(FRESH_TAG) == "true"
+            claim_stage(run, trainer.ranks, fresh=fresh, forced=is_forced(context, step))
 
-        return materialize(context, lake, build, before=check)
+        return materialize(
+            context, lake, build, StepHooks(before=check, world=partial(registration_problem, tracking))
+        )
 
     return asset
 

@@ -61,9 +61,11 @@ class Tracking:
     Attributes:
         uri: tracking URI.
         experiment: name of the experiment.
+        model: name of the registered model.
         artifact_location: URI of the files of a new experiment; None leaves it to the server.
     """
 
     uri: str
     experiment: str
+    model: str
     artifact_location: str | None

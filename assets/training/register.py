@@ -11,23 +11,50 @@ from assets.lake.kept import read_kept_samples
 from assets.lake.lake import Lake
 from assets.lake.paths import CODEC, mixture_path
 from assets.lake.steps import Manifest, read_manifest
+from assets.training.config import Tracking
 from trainers.config import StageRun
 from trainers.data.cache import MIXTURE
+from trainers.identity import input_digests
 
 
-class UntrackedRunError(RuntimeError):
-    """A stage has no MLflow run, to which its version would belong.
+class RegistryError(RuntimeError):
+    """MLflow did not answer, or refused a version. The weights of the stage are finished.
 
     Attributes:
-        stage: name of the stage.
+        uri: address of MLflow.
     """
 
-    def __init__(self, stage: str, output: Path) -> None:
-        self.stage = stage
+    def __init__(self, uri: str, error: Exception) -> None:
+        self.uri = uri
+        reason = (str(error) or type(error).__name__).partition("\n")[0]
         super().__init__(
-            f"{stage} has no MLflow run, which its version needs. See {output / 'trainer.log'} for the "
-            f"error of MLflow. Fix it, delete {output}, and run again."
+            f"MLflow at {uri} failed: {reason}. Check tracking.uri and that the server answers, then run "
+            "again; nothing is trained again."
         )
+
+
+def registration_problem(tracking: Tracking, manifest: Manifest, *, read: bool = False) -> str | None:
+    """Returns why the registry does not hold a stage's weights as its manifest claims; None if it does.
+
+    Args:
+        tracking: the MLflow server.
+        manifest: of the stage.
+        read: reads the registered files and compares their digest, instead of only their sizes.
+    """
+    from mlflow.exceptions import MlflowException
+
+    from models.registry.registry import version_problem
+
+    try:
+        return version_problem(
+            manifest.facts["version"],
+            name=tracking.model,
+            tracking_uri=tracking.uri,
+            pipeline_sha256=manifest.facts["pipeline_sha256"],
+            read=read,
+        )
+    except (MlflowException, OSError) as error:
+        return str(RegistryError(tracking.uri, error))
 
 
 def register_stage(
@@ -35,43 +62,51 @@ def register_stage(
     run: StageRun,
     result: Mapping[str, Any],
     *,
+    model: str,
     text_encoder: Path | None,
     side: int,
     tags: Mapping[str, str],
-) -> str:
-    """Returns the number of the version with a stage's weights. Equal weights are registered once.
+) -> Mapping[str, Any]:
+    """Returns `version`, `pipeline_sha256` and `mlflow_run_id` of a stage's weights in the registry.
+
+    Equal weights are registered once.
 
     Args:
         lake: holds the codec and the manifest of the cache that the stage was trained from.
         run: run of the stage. It must be tracked, because a version belongs to an MLflow run.
         result: result.json of the stage.
+        model: name of the registered model.
         text_encoder: folder of the text encoder; None looks for an installed one.
         side: side of the training images in pixels.
         tags: further tags of the version.
 
     Raises:
-        UntrackedRunError: MLflow has no run of the stage.
+        RegistryError: MLflow does not answer, or refuses.
     """
+    from mlflow.exceptions import MlflowException
+
     from models.editor.transformer import load_editor
     from models.registry.model_card import model_card
-    from models.registry.registry import NAME, register_version
+    from models.registry.registry import PIPELINE_SHA256, register_version
     from models.text_encoders.minilm import TextEncoder, find_text_encoder
+    from trainers.tracking import recorded_run
 
-    if run.tracking is None or result["mlflow_run_id"] is None:
-        raise UntrackedRunError(run.config.stage, run.output)
+    assert run.tracking is not None, "assets/training/stage.py tracks every run"
     editor = load_editor(run.output / "final")
     folder = run.output / "pipeline"
     _save(folder, lake, run, editor, find_text_encoder(text_encoder), side)
     cache = read_manifest(lake, "training_cache")
     assert cache is not None, "a stage was trained without a cache"
     try:
-        return register_version(
+        run_id = recorded_run(run, input_digests(run))
+        registered = register_version(
             folder,
+            name=model,
             tracking_uri=run.tracking.uri,
-            run_id=result["mlflow_run_id"],
+            run_id=run_id,
             stage=run.config.stage,
             card=model_card(
-                name=NAME,
+                name=model,
                 stage=run.config.stage,
                 parameters=sum(parameter.numel() for parameter in editor.parameters()),
                 sample_size=side,
@@ -81,8 +116,12 @@ def register_stage(
             ),
             tags={**tags, "data_digest": cache.content},
         )
+    except (MlflowException, OSError) as error:
+        raise RegistryError(run.tracking.uri, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # the registry has a copy
+    sha256 = registered.tags[PIPELINE_SHA256]
+    return {"version": registered.number, "pipeline_sha256": sha256, "mlflow_run_id": run_id}
 
 
 def _save(folder: Path, lake: Lake, run: StageRun, editor: Any, text_encoder: Path, side: int) -> None:

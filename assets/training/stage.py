@@ -13,13 +13,35 @@ from assets.lake.steps import StepOutput
 from assets.training.config import Tracking, TrainerConfig
 from models.common.progress import Progress
 from trainers.config import StageConfig, StageRun, TrackingConfig, evaluator_weight
-from trainers.identity import Layout, claim, locked
+from trainers.identity import (
+    FILES,
+    Layout,
+    archive,
+    claim,
+    finished_result,
+    locked,
+    run_fingerprint,
+    run_identity,
+    segments_of,
+)
 from trainers.stages.registry import previous_stage
 
 Launch = Callable[[Path, int], None]
 """Trains the stage run of a JSON file on a number of ranks. Raises an error if training fails."""
 
 POLL_SECONDS = 0.5
+
+
+class DamagedResultError(RuntimeError):
+    """The files that a training run has just written are not those of its result.
+
+    Attributes:
+        stage: name of the stage.
+    """
+
+    def __init__(self, stage: str, output: Path) -> None:
+        self.stage = stage
+        super().__init__(f"The files in {output} are not those that {stage} wrote. Check the disk.")
 
 
 def stage_run(
@@ -52,9 +74,18 @@ def stage_run(
     )
 
 
-def claim_stage(run: StageRun, ranks: int, *, fresh: bool) -> None:
-    """Claims the folder of a stage's run before training starts; see `trainers.identity.claim`."""
+def claim_stage(run: StageRun, ranks: int, *, fresh: bool, forced: bool) -> None:
+    """Claims the folder of a stage's run before training starts; see `trainers.identity.claim`.
+
+    Args:
+        run: the stage.
+        ranks: number of processes.
+        fresh: archives a run that cannot be continued.
+        forced: archives the run in any case.
+    """
     with locked(run.output):
+        if forced and segments_of(run.output):
+            archive(run.output, run_fingerprint(run_identity(run)))
         claim(run, Layout(ranks, run.config.zero_stage), fresh=fresh)
 
 
@@ -71,12 +102,14 @@ def train_stage(run: StageRun, ranks: int, launch: Launch, progress: Progress) -
     run.output.mkdir(parents=True, exist_ok=True)
     run_file = run.output / "run.json"
     run_file.write_text(run.model_dump_json(indent=1))
-    with report_steps(run.output / "metrics.jsonl", run.config.steps, f"training {stage}", progress):
-        launch(run_file, ranks)
-    result = json.loads((run.output / "result.json").read_text())
-    final = sorted(path.name for path in (run.output / "final").iterdir())
-    names = ("seen.parquet", *(f"final/{name}" for name in final))
-    files = tuple(f"{stage_folder(stage)}/{name}" for name in names)
+    result = finished_result(run.output)
+    if result is None or result["steps"] != run.config.steps:
+        with report_steps(run.output / "metrics.jsonl", run.config.steps, f"training {stage}", progress):
+            launch(run_file, ranks)
+        result = finished_result(run.output)
+    if result is None:
+        raise DamagedResultError(stage, run.output)
+    files = tuple(f"{stage_folder(stage)}/{name}" for name in result.pop(FILES))
     return StepOutput(files, rows=result["steps"], facts={**result, "losses": loss_table(run.output)})
 
 

@@ -1,7 +1,10 @@
 import polars as pl
 import pytest
-from small_lake import write_small_lake
+from small_lake import verdict, write, write_small_lake
 
+from assets.dedup.clusters import CLUSTERS
+from assets.lake.paths import CLUSTERS_PATH
+from assets.lake.schemas import VERDICTS
 from assets.reports.lineage import UnknownIdError, explain
 
 
@@ -22,7 +25,30 @@ def test_an_image_is_known_by_its_id_its_record_and_its_files(lake, ids):
     life = explain(lake, ids["a"])
     assert [file["path"] for file in life["files"]] == ["photos/a.jpg", "photos/again.jpg"]
     for name in ("r-a", "photos/a.jpg", "photos/again.jpg", ids["a"][:12]):
-        assert explain(lake, name) == life
+        assert explain(lake, name) | {"file": None} == life
+
+
+def test_the_file_of_an_exact_duplicate_names_the_file_that_was_kept(lake, ids):
+    dropped = verdict("r-again", "deduped", "exact_bytes")
+    images = (verdict(ids[name], "deduped") for name in "ab")
+    write(lake, "verdicts/deduped.parquet", VERDICTS, *images, dropped)
+    expected = {"path": "photos/again.jpg", "kept_as_file": False, "rule": "exact_bytes"}
+    for name in ("photos/again.jpg", "r-again"):
+        assert explain(lake, name)["file"] == expected | {"kept_instead": "photos/a.jpg"}
+    assert explain(lake, "photos/a.jpg")["file"] == {"path": "photos/a.jpg", "kept_as_file": True}
+    assert explain(lake, "photos/broken.jpg")["file"]["kept_as_file"] is False
+
+
+def test_a_near_copy_names_the_image_that_was_kept(lake, ids):
+    row = {"cluster_id": ids["a"], "image_id": ids["b"], "kept_id": ids["a"], "rule": "pdq"}
+    kept = {"cluster_id": ids["a"], "image_id": ids["a"], "kept_id": ids["a"]}
+    write(lake, CLUSTERS_PATH, CLUSTERS, row, kept)
+    history = explain(lake, ids["b"])
+    assert history["kept_instead"] == {
+        "image_id": ids["a"],
+        "files": ["photos/a.jpg", "photos/again.jpg"],
+    }
+    assert explain(lake, ids["a"])["kept_instead"] is None
 
 
 def test_the_life_of_an_image_leads_to_its_samples_and_verdicts(lake, ids):

@@ -1,0 +1,65 @@
+"""Compares what the manifests of a home claim with its files and with the model registry."""
+
+from typing import NamedTuple
+
+from assets.lake.lake import Lake
+from assets.lake.run_step import damaged_files
+from assets.lake.steps import Manifest, read_manifests
+from assets.reports.champion import alias_problem
+from assets.training.config import Tracking
+from assets.training.register import registration_problem
+from models.common.progress import Progress, tracked
+from trainers.stages.registry import STAGE_NAMES
+
+
+class Finding(NamedTuple):
+    """Something that is not as a manifest claims.
+
+    Attributes:
+        asset: the asset whose manifest claims it.
+        path: the file in the lake; None for a claim about the registry.
+        text: one line for people.
+    """
+
+    asset: str
+    path: str | None
+    text: str
+
+
+def verify(lake: Lake, assets: list[str], tracking: Tracking, progress: Progress) -> list[Finding]:
+    """Returns everything that is not as the manifests claim. Reads every file of the home once.
+
+    Args:
+        lake: of the home.
+        assets: names of all assets, in the order of the lineage. A file counts for the first that made it.
+        tracking: MLflow server with the registered versions.
+        progress: called for each asset.
+    """
+    findings: list[Finding] = []
+    checked: set[str] = set()
+    for asset in tracked(assets, len(assets), "verifying", progress):
+        for manifest in read_manifests(lake, asset):
+            problems = damaged_files(lake, _without(manifest, checked), digests=True)
+            findings += [Finding(asset, path, f"{path} {text}") for path, text in problems.items()]
+            checked |= manifest.files.keys()
+            problem = _registry_problem(asset, manifest, tracking)
+            findings += [Finding(asset, None, problem)] if problem else []
+    return findings
+
+
+def set_damaged_aside(lake: Lake, findings: list[Finding]) -> None:
+    """Moves the damaged files to `set_aside/`, so that the next run makes them again."""
+    for finding in findings:
+        if finding.path is not None and lake.exists(finding.path):
+            lake.set_aside(finding.path)
+
+
+def _without(manifest: Manifest, checked: set[str]) -> Manifest:
+    files = {path: sha256 for path, sha256 in manifest.files.items() if path not in checked}
+    return Manifest(**{**vars(manifest), "files": files})
+
+
+def _registry_problem(asset: str, manifest: Manifest, tracking: Tracking) -> str | None:
+    if asset in STAGE_NAMES:
+        return registration_problem(tracking, manifest, read=True)
+    return alias_problem(tracking, manifest) if asset == "champion" else None
