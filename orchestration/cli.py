@@ -1,4 +1,4 @@
-"""The command line: `emberline demo | run | status | explain | export | ui | bench | targets | rate`."""
+"""The command line: `emberline demo | run | status | explain | verify | ...`."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -35,6 +35,21 @@ COMMANDS: Mapping[str, CommandSpec] = {
         "orchestration.commands.show",
         "explain_command",
         "Print the history of an image or a sample, from its file to the checkpoints that saw it.",
+    ),
+    "verify": CommandSpec(
+        "orchestration.commands.keep",
+        "verify_command",
+        "Compare every file and registered version with what the manifests of a home claim.",
+    ),
+    "gc": CommandSpec(
+        "orchestration.commands.keep",
+        "gc_command",
+        "List the files of a home that nothing refers to any more, and delete them only when told.",
+    ),
+    "rollback": CommandSpec(
+        "orchestration.commands.keep",
+        "rollback_command",
+        "Give the alias `champion` back to the version that had it before.",
     ),
     "export": CommandSpec(
         "orchestration.commands.show",

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.lake.home_format import check_format
-from assets.lake.lake import Lake
 from models.common.progress import Progress
 from orchestration.automation import jobs, new_batches, nightly_data
 from orchestration.environment import HOME, IMAGES, PROFILE, quiet
+from orchestration.home import open_home
 from orchestration.profile import Profile, default_home, load_profile, with_images
 from orchestration.resources import build_resources
 
@@ -76,5 +75,5 @@ def defs() -> dg.Definitions:
     if images:
         profile = with_images(profile, Path(images))
     home = Path(os.environ.get(HOME) or default_home(profile)).absolute()
-    check_format(Lake(str(home)))
+    open_home(home)
     return build_definitions(profile, home)

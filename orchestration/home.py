@@ -4,15 +4,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from assets.lake.home_format import HomeError, UnreadableHomeError, mark_format
+from assets.lake.home_format import HomeError, UnreadableHomeError, check_format, mark_format
 from assets.lake.lake import Lake
 from models.common.files import try_lock
+from models.registry.relocate import DamagedStoreError, relocate
 
 LOCK = ".lock"
 
 
 class BusyHomeError(HomeError):
     """Another run is using the same home."""
+
+
+def open_home(home: Path) -> None:
+    """Checks that a home can be used, and lets it be used where it is now, if it was moved or copied.
+
+    Raises:
+        HomeError: it has another format, or cannot be read.
+    """
+    check_format(Lake(str(home)))
+    try:
+        relocate(home / "mlflow" / "mlflow.db", home / "mlflow" / "artifacts")
+    except DamagedStoreError as error:
+        raise UnreadableHomeError(str(error)) from error
 
 
 @contextmanager

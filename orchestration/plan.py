@@ -1,6 +1,7 @@
 """The plan of a run: which assets are due, where they would run and what they need. Changes nothing."""
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -9,15 +10,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from assets.corpora.retired import corpora_that_left
 from assets.lake.lake import Lake
 from assets.lake.materialize import PARTITIONED, step_of
-from assets.lake.steps import MissingInputError, finished, read_manifest, read_manifests
+from assets.lake.run_step import Reason, StepHooks, why_due
+from assets.lake.steps import Manifest, MissingInputError, read_manifest, read_manifests
+from assets.reports.champion import alias_problem
+from assets.training.config import Tracking
+from assets.training.register import registration_problem
 from orchestration.definitions import build_definitions
 from orchestration.estimate import parameter_count, rank_memory
 from orchestration.profile import Profile
 from orchestration.resources import build_resources, tracking
 from orchestration.selection import selected_assets
 from trainers.stages.registry import STAGE_NAMES
+
+SHOWN_REASONS = 5
 
 State = Literal["finished", "due", "depends"]
 
@@ -28,12 +36,14 @@ class PlannedAsset(NamedTuple):
     Attributes:
         asset: its name.
         state: `finished`; `due`; or `depends`, which means due only if the files that it reads change.
+        reasons: why it is due; empty if it is not.
         runs_on: where it runs, in words.
         needs: what it needs besides its inputs, one line each.
     """
 
     asset: str
     state: State
+    reasons: tuple[Reason, ...]
     runs_on: str
     needs: tuple[str, ...]
 
@@ -49,18 +59,27 @@ def plan(profile: Profile, home: Path, selection: dg.AssetSelection) -> list[Pla
     graph = definitions.resolve_asset_graph()
     chosen = selected_assets(selection, definitions)
     lake = Lake(str(home))
+    left = corpora_that_left(lake, profile.corpora)
+    checks = world_checks(resources["tracking"])
     states: dict[str, State] = {}
     planned = []
     for key in graph.toposorted_asset_keys:
         asset = key.path[-1]
         upstream = {parent.path[-1] for parent in graph.get(key).parent_keys}
-        states[asset] = _state(lake, definitions, key, resources)
+        hooks = StepHooks(world=checks.get(asset))
+        reasons = _reasons(lake, definitions, key, resources, hooks)
+        if asset == PARTITIONED[0]:
+            reasons += [Reason("input", name, f"corpus {name} left the profile") for name in left]
+        damaged_above = [one for one in reasons if one.kind == "file" and _is_of_input(lake, upstream, one)]
+        reasons = [one for one in reasons if one not in damaged_above]
+        states[asset] = "due" if reasons else "depends" if damaged_above else "finished"
         if states[asset] == "finished" and any(states[name] != "finished" for name in upstream):
             states[asset] = "depends"
         if key in chosen:
             required = definitions.resolve_assets_def(key).required_resource_keys
             needs = tuple(_needs(profile, home, asset, required))
-            planned.append(PlannedAsset(asset, states[asset], _runs_on(profile, asset, required), needs))
+            runs_on = _runs_on(profile, asset, required)
+            planned.append(PlannedAsset(asset, states[asset], tuple(reasons), runs_on, needs))
     return planned
 
 
@@ -94,24 +113,48 @@ def print_plan(profile: Profile, home: Path, selection: dg.AssetSelection, conso
     size = parameter_count(profile.training.trainer.editor)
     console.print(f"{profile.name}: {profile.description}; an editor of {size:,} parameters", soft_wrap=True)
     table = Table(caption=f"home: {home}")
-    for column in ("asset", "state", "runs on", "needs"):
+    for column in ("asset", "state", "why", "runs on", "needs"):
         table.add_column(column, overflow="fold")
     for row in rows:
         style = {"finished": "green", "due": "yellow", "depends": "dim"}[row.state]
-        table.add_row(row.asset, Text(row.state, style=style), row.runs_on, Text("\n".join(row.needs)))
+        why = "\n".join([reason.text for reason in row.reasons[:SHOWN_REASONS]] + _more(row))
+        table.add_row(row.asset, Text(row.state, style=style), why, row.runs_on, Text("\n".join(row.needs)))
     console.print(table)
 
 
-def _state(lake: Lake, definitions: dg.Definitions, key: dg.AssetKey, resources: Mapping[str, Any]) -> State:
+def _more(row: PlannedAsset) -> list[str]:
+    hidden = len(row.reasons) - SHOWN_REASONS
+    return [f"and {hidden} more reasons"] if hidden > 0 else []
+
+
+def world_checks(tracking: Tracking) -> Mapping[str, Callable[[Manifest], str | None]]:
+    """Returns, by asset, how to compare a manifest's claims with the model registry."""
+    stages = dict.fromkeys(STAGE_NAMES, partial(registration_problem, tracking))
+    return {**stages, "champion": partial(alias_problem, tracking)}
+
+
+def _reasons(
+    lake: Lake, definitions: dg.Definitions, key: dg.AssetKey, resources: Mapping[str, Any], hooks: StepHooks
+) -> list[Reason]:
+    """Returns why an asset is due; for a partitioned asset, the reasons of all its batches."""
     asset = key.path[-1]
     assets_def = definitions.resolve_assets_def(key)
     batches = [manifest.name.partition("/")[2] for manifest in read_manifests(lake, asset)]
     partitions: list[str | None] = [*batches] if asset in PARTITIONED else [None]
     try:
-        done = [finished(lake, step_of(assets_def, key, resources, batch)) for batch in partitions]
+        reasons = [
+            reason
+            for batch in partitions
+            for reason in why_due(lake, step_of(assets_def, key, resources, batch), hooks)
+        ]
     except MissingInputError:
-        return "due"
-    return "finished" if done and all(done) else "due"
+        reasons = [Reason("new", asset, "it has not run yet")]
+    return list(dict.fromkeys(reasons)) if partitions else [Reason("new", asset, "it has not run yet")]
+
+
+def _is_of_input(lake: Lake, upstream: Set[str], reason: Reason) -> bool:
+    """Returns whether a damaged file is one that an input hands on, so that the input makes it again."""
+    return any(reason.name in manifest.files for name in upstream for manifest in read_manifests(lake, name))
 
 
 def _runs_on(profile: Profile, asset: str, required: Set[str]) -> str:

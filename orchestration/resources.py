@@ -78,10 +78,13 @@ def tracking(profile: Profile, home: Path) -> Tracking:
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead."
         )
     if server:
-        return Tracking(server, experiment, artifact_location=None)
+        return Tracking(server, experiment, profile.tracking.model, artifact_location=None)
     store = home / "mlflow"
     return Tracking(
-        f"sqlite:///{store / 'mlflow.db'}", experiment, artifact_location=(store / "artifacts").as_uri()
+        f"sqlite:///{store / 'mlflow.db'}",
+        experiment,
+        profile.tracking.model,
+        artifact_location=(store / "artifacts").as_uri(),
     )
 
 

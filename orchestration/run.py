@@ -8,8 +8,9 @@ import dagster as dg
 from rich.console import Console
 
 from assets.corpora.readers.folder import CorpusError
+from assets.corpora.retired import retire_batches
 from assets.lake.lake import Lake
-from assets.lake.materialize import PARTITIONED
+from assets.lake.materialize import FORCE_TAG, PARTITIONED
 from assets.lake.steps import read_manifests
 from assets.training.assets import FRESH_TAG
 from orchestration.automation import batch_range, register_batches
@@ -30,7 +31,13 @@ class RunFailedError(RuntimeError):
 
 
 def run_assets(
-    profile: Profile, home: Path, selection: dg.AssetSelection, console: Console, *, fresh: bool = False
+    profile: Profile,
+    home: Path,
+    selection: dg.AssetSelection,
+    console: Console,
+    *,
+    fresh: bool = False,
+    forced: Sequence[str] = (),
 ) -> None:
     """Runs the selected assets in the order of the lineage and keeps those that are finished.
 
@@ -42,6 +49,7 @@ def run_assets(
         selection: assets to run.
         console: shows progress.
         fresh: archives a training run whose identity changed instead of refusing.
+        forced: assets or steps that run although they are finished. Their files are set aside.
 
     Raises:
         BusyHomeError: another run is using this home, from the command line or the UI.
@@ -52,16 +60,19 @@ def run_assets(
         mark_killed_runs_failed(instance)
         _refuse_beside_ui(instance, home)
         lake = Lake(str(home))
+        for corpus in retire_batches(lake, profile.corpora):
+            console.print(f"Corpus {corpus} is not in the profile: its images are in no table any more.")
         planned = plan(profile, home, selection)
         keys = {dg.AssetKey(row.asset) for row in planned}
         with RunConsole(expected_seconds(lake, planned), console) as follower:
             definitions = build_definitions(profile, home, follower.progress, follower)
             if CORPUS in keys:
-                _execute(definitions, instance, [CORPUS], {})
+                _execute(definitions, instance, [CORPUS], {FORCE_TAG: ",".join(forced)})
             rest = sorted(keys - {CORPUS})
             if rest:
                 tags = dict(_batches(instance, lake, profile)) if keys & INGESTED else {}
-                _execute(definitions, instance, rest, {**tags, FRESH_TAG: str(fresh).lower()})
+                tags |= {FRESH_TAG: str(fresh).lower(), FORCE_TAG: ",".join(forced)}
+                _execute(definitions, instance, rest, tags)
 
 
 def _refuse_beside_ui(instance: dg.DagsterInstance, home: Path) -> None:

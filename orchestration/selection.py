@@ -1,6 +1,8 @@
 """Resolves the assets of a command: a job by name, or a selection in Dagster's syntax."""
 
+import difflib
 import warnings
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -49,6 +51,21 @@ def selected_assets(selection: dg.AssetSelection, definitions: dg.Definitions) -
         known = ", ".join(key.path[-1] for key in graph.toposorted_asset_keys)
         raise SelectionError(f"{selection} selects no asset. The assets are {known}.")
     return chosen
+
+
+def check_steps(names: Sequence[str], definitions: dg.Definitions) -> None:
+    """Checks that each name is that of an asset, or of one of its ingest batches.
+
+    Raises:
+        SelectionError: there is no such asset.
+    """
+    known = [key.path[-1] for key in definitions.resolve_asset_graph().toposorted_asset_keys]
+    for name in names:
+        asset = name.partition("/")[0]
+        if asset not in known:
+            near = difflib.get_close_matches(asset, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"The assets are {', '.join(known)}."
+            raise SelectionError(f"There is no asset {asset}. {hint}")
 
 
 def job_assets(definitions: dg.Definitions, name: str) -> list[str]:

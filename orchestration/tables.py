@@ -120,9 +120,16 @@ def _registry(registry: Mapping[str, Any] | None, console: Console) -> None:
     if registry is None:
         console.print("registry: not computed yet")
         return
-    entries = ((alias, registry[alias]) for alias in ("champion", "challenger"))
-    parts = [f"{alias} {entry['stage']} (version {entry['version']})" for alias, entry in entries]
-    console.print(f"registry: {registry['name']}, {', '.join(parts)}")
+    named = (
+        f"{alias} version {entry['version']} ({entry['stage'] or 'of another home'})"
+        for alias, entry in registry["aliases"].items()
+    )
+    console.print(f"registry: {registry['name']}, {', '.join(named) or 'no alias'}", soft_wrap=True)
+    decision = registry["decision"]
+    verb = "promoted" if decision["promoted"] else "did not promote"
+    console.print(f"the last run {verb} its best version: {'; '.join(decision['reasons'])}", soft_wrap=True)
+    for problem in registry["problems"]:
+        console.print(f"not true any more: {problem}. Run again to correct it.", soft_wrap=True)
 
 
 def _line(title: str, values: Mapping[str, Any] | None, console: Console) -> None:

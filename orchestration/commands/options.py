@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, TypeVar
 import click
 from rich.console import Console
 
-from assets.lake.home_format import HomeError, check_format
+from assets.lake.home_format import HomeError
 from assets.lake.lake import Lake
 from orchestration.environment import HOME, IMAGES, PROFILE
+from orchestration.home import open_home
 from orchestration.profile import Profile, default_home, load_profile, profile_path, with_images
 from orchestration.profile_errors import ProfileError
 
@@ -79,11 +80,25 @@ def resolve_options(name: str, images: Path | None, home: Path | None) -> HomeOp
         profile = with_images(profile, images)
         environment[IMAGES] = str(images.absolute())
     folder = (home or default_home(profile)).absolute()
-    check_format(Lake(str(folder)))
+    open_home(folder)
     arguments = "".join(
         f" {option} {shlex.quote(str(value))}" for option, value in values.items() if value is not None
     )
     return HomeOptions(profile, folder, arguments, {**environment, HOME: str(folder)})
+
+
+def existing_home(options: HomeOptions) -> Path:
+    """Returns the home of a command that reads one.
+
+    Raises:
+        click.ClickException: there is no home in this folder.
+    """
+    if not Lake(str(options.home)).list("manifests", ".json"):
+        raise click.ClickException(
+            f"There are no results in {options.home}. Make them with `emberline run{options.arguments}`, or "
+            "name another folder with --home."
+        )
+    return options.home
 
 
 def report_errors(action: Callable[[], Result], *errors: type[Exception]) -> Result:

@@ -1,5 +1,6 @@
 """`emberline demo` and `emberline run`: run the whole lineage or a part of it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
@@ -10,10 +11,11 @@ from assets.lake.home_format import HomeError
 from orchestration.automation import JOBS
 from orchestration.commands.options import HomeOptions, on_home, plain_console, report_errors
 from orchestration.console import own_stderr
+from orchestration.definitions import build_definitions
 from orchestration.plan import print_consequences, print_plan
 from orchestration.profile_errors import ProfileError
 from orchestration.run import RunFailedError, run_assets
-from orchestration.selection import SelectionError, job_selection, parse_selection
+from orchestration.selection import SelectionError, check_steps, job_selection, parse_selection
 
 USER_ERRORS = (ProfileError, SelectionError, HomeError, RunFailedError)
 
@@ -22,6 +24,16 @@ FRESH = click.option(
     is_flag=True,
     help="Archive the training run of a stage whose settings or data changed, and start a new one. Without "
     "this option, Emberline refuses to run that stage.",
+)
+
+
+FORCE = click.option(
+    "--force",
+    "forced",
+    metavar="STEP",
+    multiple=True,
+    help="Run this asset, or one ingest batch of it (asset/batch), although it is finished. Old files are "
+    "moved to set_aside/ in the home, an old training run to its archive. May be given more than once.",
 )
 
 
@@ -53,7 +65,15 @@ def demo(options: HomeOptions, fresh: bool) -> None:
     "--plan", is_flag=True, help="Print what would run, where, and what it needs, without changing anything."
 )
 @FRESH
-def run(options: HomeOptions, selection: str | None, job: str | None, plan: bool, fresh: bool) -> None:
+@FORCE
+def run(
+    options: HomeOptions,
+    selection: str | None,
+    job: str | None,
+    plan: bool,
+    fresh: bool,
+    forced: tuple[str, ...],
+) -> None:
     """Run selected assets of a profile, or all of them.
 
     \b
@@ -61,6 +81,7 @@ def run(options: HomeOptions, selection: str | None, job: str | None, plan: bool
       emberline run --select filtered        apply a changed threshold; nothing is measured again
       emberline run --job train              run the five training stages
       emberline run --job train --fresh      train again with other settings; old runs are archived
+      emberline run --force deduped          run a finished asset once more
       emberline run --profile cluster --plan show what the cluster profile would need
     """
     if selection and job:
@@ -71,14 +92,19 @@ def run(options: HomeOptions, selection: str | None, job: str | None, plan: bool
             lambda: print_plan(options.profile, options.home, assets, plain_console()), *USER_ERRORS
         )
     else:
-        _run(options, assets, fresh=fresh)
+        definitions = build_definitions(options.profile, options.home)
+        report_errors(lambda: check_steps(forced, definitions), *USER_ERRORS)
+        _run(options, assets, fresh=fresh, forced=forced)
 
 
-def _run(options: HomeOptions, selection: dg.AssetSelection, *, fresh: bool) -> None:
+def _run(
+    options: HomeOptions, selection: dg.AssetSelection, *, fresh: bool, forced: Sequence[str] = ()
+) -> None:
     console = Console(file=own_stderr(), markup=False, emoji=False)
     since = datetime.now(UTC).isoformat(timespec="seconds")
     report_errors(
-        lambda: run_assets(options.profile, options.home, selection, console, fresh=fresh), *USER_ERRORS
+        lambda: run_assets(options.profile, options.home, selection, console, fresh=fresh, forced=forced),
+        *USER_ERRORS,
     )
     print_consequences(options.profile, options.home, since, console)
     click.echo(f"Done: {options.home}")

@@ -1,6 +1,7 @@
 """`emberline status`, `explain` and `export`: print and write the results in a home."""
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -11,9 +12,10 @@ from assets.reports.export import export_results
 from assets.reports.lineage import UnknownIdError, explain
 from assets.reports.status import status
 from orchestration.automation import JOBS
-from orchestration.commands.options import HomeOptions, on_home, plain_console, report_errors
+from orchestration.commands.options import HomeOptions, existing_home, on_home, plain_console, report_errors
 from orchestration.definitions import build_definitions
 from orchestration.profile_errors import ProfileError
+from orchestration.resources import tracking
 from orchestration.selection import job_assets
 from orchestration.tables import print_history, print_status
 
@@ -29,7 +31,10 @@ def status_command(options: HomeOptions, as_json: bool) -> None:
       emberline status
       emberline status --json | jq .bench
     """
-    results = status(Lake(str(options.home)))
+    existing_home(options)
+    # A server that does not answer is one line of the status, not minutes of retries.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    results = status(Lake(str(options.home)), tracking(options.profile, options.home))
     if as_json:
         click.echo(json.dumps(results, indent=1, ensure_ascii=False))
     else:
@@ -50,6 +55,7 @@ def explain_command(options: HomeOptions, identifier: str, as_json: bool) -> Non
     Example:
       emberline explain 3f9a
     """
+    existing_home(options)
     history = report_errors(lambda: explain(Lake(str(options.home)), identifier), UnknownIdError)
     if as_json:
         click.echo(json.dumps(history, indent=1, ensure_ascii=False, default=str))
@@ -76,6 +82,7 @@ def export_command(options: HomeOptions, job: str, folder: Path) -> None:
       emberline export --job bench --to results/benchmark
       dvc metrics diff
     """
+    existing_home(options)
     definitions = report_errors(lambda: build_definitions(options.profile, options.home), ProfileError)
     lake, assets = Lake(str(options.home)), job_assets(definitions, job)
     for path in report_errors(lambda: export_results(lake, assets, folder), MissingInputError):

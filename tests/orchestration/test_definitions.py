@@ -161,7 +161,7 @@ def test_a_section_of_the_profile_stales_only_the_assets_that_ask_for_it(definit
         "dpo",
         "nft",
     }
-    assert {name for name, keys in asks.items() if "bench" in keys} == {"bench_report"}
+    assert {name for name, keys in asks.items() if "bench" in keys} == {"bench_report", "champion"}
 
 
 def test_dagster_takes_the_definitions_for_valid(tmp_path):

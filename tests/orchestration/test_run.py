@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -10,7 +11,7 @@ from tiny import write_tiny_profile
 from tiny_run import REPOSITORY, emberline
 
 from assets.lake.lake import Lake
-from assets.lake.steps import MissingInputError, read_manifests
+from assets.lake.steps import MissingInputError, read_manifests, write_manifest
 from orchestration.home import BusyHomeError, lock_home
 from orchestration.instance import open_instance
 from orchestration.plan import PlannedAsset
@@ -109,14 +110,18 @@ def test_a_broken_table_stops_what_comes_after_it(tmp_path):
     said = run_tiny(tmp_path, parse_selection("+raw_images"))
     made = [line.split()[1] for line in said.splitlines() if line.split()[0] == "done"]
     assert made == ["demo_corpus", "raw_images"]
-    Lake(str(tmp_path / "home")).write_table("texts/odd.parquet", pl.DataFrame({"text": [1]}))
+    lake = Lake(str(tmp_path / "home"))
+    manifest = read_manifests(lake, "raw_images")[0]
+    table = next(path for path in manifest.files if path.startswith("texts/"))
+    lake.write_table(table, pl.DataFrame({"text": [1]}))
+    write_manifest(lake, replace(manifest, sizes={**manifest.sizes, table: lake.size(table)}))
     with pytest.raises(RunFailedError, match="tables_keep_their_schema"):
         run_tiny(tmp_path, parse_selection('key:"raw_samples" or key:"measured"'))
     assert read_manifests(Lake(str(tmp_path / "home")), "measured") == []
 
 
 def test_the_time_of_what_was_never_made_here_comes_from_the_reference(tmp_path):
-    rows = [PlannedAsset(name, "due", "here", ()) for name in ("measured", "something new")]
+    rows = [PlannedAsset(name, "due", (), "here", ()) for name in ("measured", "something new")]
     expected = expected_seconds(Lake(str(tmp_path)), rows)
     assert expected["something new"] == UNKNOWN_SECONDS
     assert expected["measured"] == reference_seconds().get("measured", UNKNOWN_SECONDS)

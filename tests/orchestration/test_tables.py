@@ -28,9 +28,13 @@ FOUND = {
     "bench_editors": [{"editor": "sft", "model_error": 0.5, "copy_error": 1.0}],
     "registry": {
         "name": "emberline-edit",
-        "champion": {"stage": "nft", "version": "5"},
-        "challenger": {"stage": "dpo", "version": "4"},
-        "versions": {"nft": "5", "dpo": "4"},
+        "server": "sqlite:///mlflow.db",
+        "aliases": {
+            "challenger": {"stage": "dpo", "version": "4"},
+            "champion": {"stage": None, "version": "5"},
+        },
+        "decision": {"promoted": False, "reasons": ["it is not better"]},
+        "problems": ["version 3 is gone"],
     },
     "disk_bytes": 3 * 2**20,
 }
@@ -48,7 +52,9 @@ def test_the_status_is_printed_with_every_figure():
         "blur 2, codes 1",
         "1.500 to 0.750",
         "auc 0.970, auc_instruction_only 0.500, auc_pictures_only -",
-        "registry: emberline-edit, champion nft (version 5), challenger dpo (version 4)",
+        "registry: emberline-edit, challenger version 4 (dpo), champion version 5 (of another home)",
+        "the last run did not promote its best version: it is not better",
+        "not true any more: version 3 is gone",
         "/somewhere: 3 MiB",
     ):
         assert said in shown
