@@ -112,16 +112,18 @@ def score_picture(row: Mapping[str, Any], lines: Sequence[TextLine]) -> TextScor
 
 
 class Edit(NamedTuple):
-    """One pair: its row, its target as it is or None where the row names no text, and both scores."""
+    """A pair that names a text: its row, what was asked for, both scores (None if unmeasured), and a note."""
 
     row: Mapping[str, Any]
     target: TextTarget
-    scores: tuple[float | Reading, float | Reading]
+    of_target: float | None
+    of_source: float | None
+    note: str
 
     @property
-    def measured(self) -> bool:
-        """Whether OCR can decide it."""
-        return not isinstance(self.scores[0], Reading)
+    def is_of_model(self) -> bool:
+        """Whether a model made the target."""
+        return str(self.row.get("target_kind")).startswith("model:")
 
 
 def pair_figures(pairs: Path, root: Path, reader: TextReader) -> list[Figure]:
@@ -134,17 +136,16 @@ def pair_figures(pairs: Path, root: Path, reader: TextReader) -> list[Figure]:
     """
     named = [(row, target) for row in _rows(pairs) if (target := target_of(row)).wanted]
     pages = _Pages(root, reader)
-    edits = [Edit(row, target, _scores(row, target, pages)) for row, target in named]
+    edits = [_edit(row, target, pages) for row, target in named]
     show_table(
         "Edits of text",
         ("pair", "kind", "operation", "target", "source", "note"),
-        [(edit.row["id"], edit.row.get("target_kind"), edit.target.op, *_shown(edit)) for edit in edits],
+        [(one.row["id"], one.row.get("target_kind"), one.target.op, *one[2:]) for one in edits],
     )
-    measured = [edit for edit in edits if edit.measured]
-    targets = [float(edit.scores[0]) for edit in measured if not _is_of_model(edit.row)]
-    sources = [float(edit.scores[1]) for edit in measured]
+    targets = [one.of_target for one in edits if one.of_target is not None and not one.is_of_model]
+    sources = [one.of_source for one in edits if one.of_source is not None]
     mean_target, mean_source = (sum(values) / max(len(values), 1) for values in (targets, sources))
-    coverage = len(measured) / max(len(edits), 1)
+    coverage = len(sources) / max(len(edits), 1)
     return [
         Figure("text.targets_mean", round(mean_target, 4), f"mean score, 0 to 1, of {len(targets)} edits",
                f">= {GOAL}", bool(targets) and mean_target >= GOAL),
@@ -198,25 +199,15 @@ class _Pages:
         return self._pages[key]
 
 
-def _scores(
-    row: Mapping[str, Any], target: TextTarget, pages: _Pages
-) -> tuple[float | Reading, float | Reading]:
+def _edit(row: Mapping[str, Any], target: TextTarget, pages: _Pages) -> Edit:
     source, output = pages.of(row["source"]), pages.of(row["target"])
     of_target, of_source = (
         edit_score(target, row["instruction"], source, page, DEFAULT_WEIGHTS) for page in (output, source)
     )
-    return of_target, of_source
-
-
-def _shown(edit: Edit) -> tuple[float | None, float | None, str | None]:
-    first, second = edit.scores
-    if isinstance(first, Reading) or isinstance(second, Reading):
-        return None, None, first.note if isinstance(first, Reading) else None
-    return first, second, ", ".join(edit.target.wanted)
-
-
-def _is_of_model(row: Mapping[str, Any]) -> bool:
-    return str(row.get("target_kind")).startswith("model:")
+    if isinstance(of_target, Reading) or isinstance(of_source, Reading):
+        note = of_target.note if isinstance(of_target, Reading) else ""
+        return Edit(row, target, None, None, note)
+    return Edit(row, target, of_target, of_source, ", ".join(target.wanted))
 
 
 def _parts(found: TextScore) -> tuple[float, ...]:
