@@ -111,7 +111,7 @@ def score_picture(row: Mapping[str, Any], lines: Sequence[TextLine]) -> TextScor
     return score_text(read, known)
 
 
-class Edit(NamedTuple):
+class ScoredPair(NamedTuple):
     """A pair that names a text: its row, what was asked for, both scores (None if unmeasured), and a note."""
 
     row: Mapping[str, Any]
@@ -199,15 +199,15 @@ class _Pages:
         return self._pages[key]
 
 
-def _edit(row: Mapping[str, Any], target: TextTarget, pages: _Pages) -> Edit:
+def _edit(row: Mapping[str, Any], target: TextTarget, pages: _Pages) -> ScoredPair:
     source, output = pages.of(row["source"]), pages.of(row["target"])
     of_target, of_source = (
         edit_score(target, row["instruction"], source, page, DEFAULT_WEIGHTS) for page in (output, source)
     )
     if isinstance(of_target, Reading) or isinstance(of_source, Reading):
         note = of_target.note if isinstance(of_target, Reading) else ""
-        return Edit(row, target, None, None, note)
-    return Edit(row, target, of_target, of_source, ", ".join(target.wanted))
+        return ScoredPair(row, target, None, None, note)
+    return ScoredPair(row, target, of_target, of_source, ", ".join(target.wanted))
 
 
 def _parts(found: TextScore) -> tuple[float, ...]:
