@@ -18,6 +18,7 @@ from benchmarks.suites.outputs import Outputs, find_outputs
 from benchmarks.suites.suite import Suite
 from benchmarks.suites.thumbnails import DecoderDiedError
 from models.vlm.client import ClientUnavailableError
+from models.vlm.redact import redact
 from models.vlm.replies import RepliesBusyError, RepliesError
 
 FAULTS = (SuiteError, ClientUnavailableError, RepliesError, RepliesBusyError, DecoderDiedError)
@@ -42,7 +43,8 @@ ANYTHING = click.Path(exists=True, path_type=Path)
     "editors",
     multiple=True,
     metavar="[NAME=]SPEC",
-    help="An editor that makes the outputs now. Code in a diffusers folder is run: trust the folder.",
+    help="An editor that makes the outputs now; copy hands the source back. Code in a diffusers folder is "
+    "run: trust the folder.",
 )
 @click.option(
     "--judge",
@@ -188,7 +190,7 @@ def bench(**options: Any) -> None:
     try:
         _bench(**options)
     except FAULTS as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(redact(str(error))) from error
 
 
 def _bench(
@@ -227,6 +229,8 @@ def _bench(
         json_file.write_text(f"{text}\n", encoding="utf-8")
     _print(result.figures, Console())
     click.echo(f"The report is {result.page}.")
+    if result.unscored is not None:
+        raise click.ClickException(result.unscored)
     if rest["experiment"] is not None:
         _track(result.figures, folder, rest["tracking_uri"], rest["experiment"])
 

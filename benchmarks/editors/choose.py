@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from benchmarks.editors.copy_source import CopyEditor
 from benchmarks.editors.run import ImageEditor
 from benchmarks.suites.item import SuiteError
 from models.registry.registry import folder_sha256
@@ -13,6 +14,8 @@ from models.vlm.http import Retries
 
 KEY = "EDITOR_API_KEY"
 """Name in the environment of the secret that an editor's service gets."""
+
+COPY = "copy"
 
 OPENAI_HOST = "api.openai.com"
 """Gets OPENAI_API_KEY where there is no EDITOR_API_KEY; nobody else's service does."""
@@ -34,8 +37,8 @@ def chosen_editor(
     """Returns the editor of a specification.
 
     Args:
-        spec: `models:/<name>@<alias>` of an MLflow registry; `http(s)://<host>/v1#<model>` of a service; or a
-            diffusers folder.
+        spec: `models:/<name>@<alias>` of an MLflow registry; `http(s)://<host>/v1#<model>` of a service; a
+            diffusers folder; or `copy`, which hands the source back.
         sampling: seed, steps, scale, size policy (`source` or `model`).
         tracking_uri: of MLflow.
         fetch_from: hosts that a service's images may be fetched from.
@@ -43,6 +46,8 @@ def chosen_editor(
     Raises:
         SuiteError: there is no such editor.
     """
+    if spec == COPY:
+        return CopyEditor()
     if spec.startswith("models:/"):
         return _registered(spec, sampling, tracking_uri)
     if spec.startswith(("http://", "https://")):
@@ -50,8 +55,8 @@ def chosen_editor(
     folder = Path(spec)
     if not (folder / "model_index.json").exists():
         raise SuiteError(
-            f"{spec!r} is not an editor. Expected models:/name@alias, https://host/v1#model, or a diffusers "
-            "folder with model_index.json. Use --outputs for a folder of finished outputs."
+            f"{spec!r} is not an editor. Expected models:/name@alias, https://host/v1#model, copy, or a "
+            "diffusers folder with model_index.json. Use --outputs for a folder of finished outputs."
         )
     from benchmarks.editors.pipeline import PipelineEditor
 

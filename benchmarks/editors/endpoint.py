@@ -13,7 +13,8 @@ from benchmarks.editors.run import EditFailedError
 from benchmarks.suites.item import BenchItem, MissingPictureError
 from models.common.pixels import UnreadableImageError, decode, encode_png
 from models.common.seeding import derived_seed
-from models.vlm.http import Response, Retries, checked_url, new_client, request_patiently
+from models.vlm.http import SHOWN, Response, Retries, checked_url, new_client, request_patiently
+from models.vlm.redact import redact
 
 MAX_SEED = 2**31
 """Seeds of services are 32-bit integers."""
@@ -56,6 +57,7 @@ class EndpointEditor:
         self._url, self._seed, self._retries = f"{base}/images/edits", seed, retries
         self._hosts = {urlsplit(base).netloc, *hosts}
         self._client = new_client(retries, {"authorization": f"Bearer {key}"} if key else {})
+        self._secrets = [key] if key else []
         self._bare = new_client(retries, {})
 
     def edit(self, items: Sequence[BenchItem]) -> list[np.ndarray]:
@@ -86,6 +88,7 @@ class EndpointEditor:
             ),
             retries=self._retries,
             key=item.sample_id,
+            secrets=self._secrets,
         )
         if response.outcome != "ok":
             raise EditFailedError(f"the service {response.outcome}: {response.note}")
@@ -98,17 +101,22 @@ class EndpointEditor:
             data = base64.b64decode(coded, validate=True) if coded else self._fetched(str(found["url"]))
             return decode(data)
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, binascii.Error) as error:
-            raise EditFailedError(f"the service answered without an image: {error!s:.200}") from error
+            told = redact(str(error), self._secrets)[:SHOWN]
+            raise EditFailedError(f"the service answered without an image: {told}") from error
 
     def _fetched(self, address: str) -> bytes:
         host = urlsplit(address).netloc
+        shown = redact(host.rpartition("@")[2], self._secrets)
         if urlsplit(address).scheme not in ("http", "https") or host not in self._hosts:
             raise EditFailedError(
-                f"the service answered with an address on {host!r}, from which nothing is fetched unless "
+                f"the service answered with an address on {shown!r}, from which nothing is fetched unless "
                 "--fetch-from names it"
             )
         response = request_patiently(
-            lambda: self._bare.stream("GET", address), retries=self._retries, key=address
+            lambda: self._bare.stream("GET", address),
+            retries=self._retries,
+            key=address,
+            secrets=self._secrets,
         )
         if response.outcome != "ok":
             raise EditFailedError(f"the image could not be fetched: {response.note}")

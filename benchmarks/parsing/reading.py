@@ -13,6 +13,7 @@ class State(StrEnum):
     OK = "ok"
     PARSE_FAILED = "parse_failed"
     REFUSED = "refused"
+    CUT_OFF = "cut_off"
     API_FAILED = "api_failed"
     MISSING_OUTPUT = "missing_output"
     MISSING_SOURCE = "missing_source"

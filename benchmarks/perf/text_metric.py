@@ -1,26 +1,38 @@
-"""How well the text metric's own OCR reads texts that are known, and how the metric ranks real edits.
+"""How well the text metric reads texts that are known, and whether it tells an edit from its source.
 
     python -m benchmarks.perf.text_metric --data DIR --json text_metric.json
+    python -m benchmarks.perf.text_metric --data DIR --pairs pairs.jsonl --root IMAGES
 
-DIR holds images with known texts [default: the folder that EMBERLINE_TEST_DATA names].
+DIR holds images with known texts, pairs of images, and the list of REDEdit [default: the folder that
+EMBERLINE_TEST_DATA names]. A pair has an id, an instruction, a source and a target, and `expected_text` where
+it is known. Targets whose `target_kind` begins with "model:" are shown, and are in no mean of targets.
 
 Rows of other languages than Chinese and English are shown, and are in no figure.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks.metrics.text.normal import normal
-from benchmarks.metrics.text.score import TextScore, score_text
+from benchmarks.metrics.text.against_source import edit_score, gone_score
+from benchmarks.metrics.text.command import proposals
+from benchmarks.metrics.text.extract import propose
+from benchmarks.metrics.text.normal import is_unspaced, normal
+from benchmarks.metrics.text.page import Page, upright_size
+from benchmarks.metrics.text.score import DEFAULT_WEIGHTS, TextScore, score_text
+from benchmarks.metrics.text.targets import TextTarget
+from benchmarks.parsing.reading import Reading
 from benchmarks.perf.figures import Figure, material, show_figures, show_table, write_figures
+from benchmarks.suites.catalogue import load_suite
 from models.ocr.text_lines import TextLine
 from models.ocr.text_reader import PpOcrReader, TextReader, read_file
 
-GOAL = 0.9
+GOAL, MOST_UNEDITED, LEAST_COVERAGE = 0.9, 0.2, 0.7
 LANGUAGES = ("zh", "en")
 UNSPACED_LEVEL = "boxes"
 """Rows whose labels leave out all spaces, as those of receipts do: there spaces say nothing."""
@@ -30,16 +42,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns 0 where every figure holds, 1 where one does not, 2 where there is nothing to compute from."""
     options = _parser().parse_args(arguments)
     truth = options.data / "ocr_text/ground_truth.jsonl"
-    if not truth.exists():
-        print(
-            f"There is no {truth}. Give the folder of pictures with known texts to --data.", file=sys.stderr
-        )
-        return 2
+    pairs, rededit = options.pairs or options.data / "pairs/pairs.jsonl", options.data / "bench/rededit"
+    needed = [(truth, "--data")] + ([(pairs, "--pairs")] if options.pairs else [])
+    for path, option in needed:
+        if not path.exists():
+            print(
+                f"There is no {path}. Give the folder or the file that holds it to {option}.", file=sys.stderr
+            )
+            return 2
     reader = PpOcrReader()
     figures = ocr_figures(truth, options.data, reader)
-    pairs = options.data / "pairs/pairs.jsonl"
     if pairs.exists():
-        show_edits(pairs, options.data, reader)
+        figures += pair_figures(pairs, options.root or options.data, reader)
+    if rededit.exists():
+        figures.append(gone_figure(rededit))
     show_figures(figures)
     if options.json:
         write_figures(options.json, figures)
@@ -95,28 +111,103 @@ def score_picture(row: Mapping[str, Any], lines: Sequence[TextLine]) -> TextScor
     return score_text(read, known)
 
 
-def show_edits(pairs: Path, folder: Path, reader: TextReader) -> None:
-    """Shows the score of real edits whose text is known, and that of their sources against the same text."""
-    shown = []
-    for row in _rows(pairs):
-        if not row.get("expected_text") or not row["target_kind"].startswith("model:"):
-            continue
-        scores = [
-            score_text(
-                [line.text for line in read_file(reader, (folder / row[side]).read_bytes())],
-                row["expected_text"],
-            )
-            for side in ("target", "source")
-        ]
-        shown.append(
-            (
-                row["id"],
-                row["target_kind"].removeprefix("model:"),
-                row["expected_text"],
-                *(s.score for s in scores),
-            )
-        )
-    show_table("Edits by models", ("pair", "model", "expected", "score", "of the source"), shown)
+class ScoredPair(NamedTuple):
+    """A pair that names a text: its row, what was asked for, both scores (None if unmeasured), and a note."""
+
+    row: Mapping[str, Any]
+    target: TextTarget
+    of_target: float | None
+    of_source: float | None
+    note: str
+
+    @property
+    def is_of_model(self) -> bool:
+        """Whether a model made the target."""
+        return str(self.row.get("target_kind")).startswith("model:")
+
+
+def pair_figures(pairs: Path, root: Path, reader: TextReader) -> list[Figure]:
+    """Returns the mean score of real edits and of their unedited sources, and how many edits are measured.
+
+    Args:
+        pairs: one JSON object a line: id, instruction, source, target.
+        root: that source and target are relative to.
+        reader: of the text in images.
+    """
+    named = [(row, target) for row in _rows(pairs) if (target := target_of(row)).wanted]
+    pages = _Pages(root, reader)
+    edits = [_edit(row, target, pages) for row, target in named]
+    show_table(
+        "Edits of text",
+        ("pair", "kind", "operation", "target", "source", "note"),
+        [(one.row["id"], one.row.get("target_kind"), one.target.op, *one[2:]) for one in edits],
+    )
+    targets = [one.of_target for one in edits if one.of_target is not None and not one.is_of_model]
+    sources = [one.of_source for one in edits if one.of_source is not None]
+    mean_target, mean_source = (sum(values) / max(len(values), 1) for values in (targets, sources))
+    coverage = len(sources) / max(len(edits), 1)
+    return [
+        Figure("text.targets_mean", round(mean_target, 4), f"mean score, 0 to 1, of {len(targets)} edits",
+               f">= {GOAL}", bool(targets) and mean_target >= GOAL),
+        Figure("text.sources_mean", round(mean_source, 4), f"mean score, 0 to 1, of {len(sources)} sources",
+               f"<= {MOST_UNEDITED}", bool(sources) and mean_source <= MOST_UNEDITED),
+        Figure("text.coverage", round(coverage, 4), f"share of {len(edits)} edits that name a text",
+               f">= {LEAST_COVERAGE}", coverage >= LEAST_COVERAGE),
+    ]  # fmt: skip
+
+
+def target_of(row: Mapping[str, Any]) -> TextTarget:
+    """Returns what an edit should come to: the text that its row states, or what its instruction names."""
+    instruction = row["instruction"]
+    target = propose(row["id"], instruction, "zh" if any(map(is_unspaced, instruction)) else "en")
+    if not row.get("expected_text"):
+        return target
+    return replace(target, op="replace" if target.op == "replace" else "add", new=(row["expected_text"],))
+
+
+def gone_figure(data: Path) -> Figure:
+    """Returns in how many of REDEdit's replacements and removals an unedited image counts as edited.
+
+    Args:
+        data: folder of the benchmark's list and prompts; images are not needed.
+    """
+    targets = [
+        target
+        for lang in LANGUAGES
+        for target in proposals(load_suite("rededit", data=data, images=None, lang=lang))
+        if target.op in ("replace", "delete") and target.old
+    ]
+    scores = [gone_score(target, target.old, target.old, DEFAULT_WEIGHTS) for target in targets]
+    wrong = sum(isinstance(score, Reading) or score > 0 for score in scores)
+    unit = f"of {len(targets)} replacements and removals of REDEdit, unedited"
+    return Figure("text.gone_false", wrong, unit, "= 0", bool(targets) and not wrong)
+
+
+class _Pages:
+    """What is read in files, each content once."""
+
+    def __init__(self, root: Path, reader: TextReader) -> None:
+        self._root, self._reader = root, reader
+        self._pages: dict[bytes, Page] = {}
+
+    def of(self, file: str) -> Page:
+        data = (self._root / file).read_bytes()
+        key = hashlib.sha256(data).digest()
+        if key not in self._pages:
+            read = [line._asdict() for line in read_file(self._reader, data)]
+            self._pages[key] = Page(read, upright_size(data))
+        return self._pages[key]
+
+
+def _edit(row: Mapping[str, Any], target: TextTarget, pages: _Pages) -> ScoredPair:
+    source, output = pages.of(row["source"]), pages.of(row["target"])
+    of_target, of_source = (
+        edit_score(target, row["instruction"], source, page, DEFAULT_WEIGHTS) for page in (output, source)
+    )
+    if isinstance(of_target, Reading) or isinstance(of_source, Reading):
+        note = of_target.note if isinstance(of_target, Reading) else ""
+        return ScoredPair(row, target, None, None, note)
+    return ScoredPair(row, target, of_target, of_source, ", ".join(target.wanted))
 
 
 def _parts(found: TextScore) -> tuple[float, ...]:
@@ -124,13 +215,15 @@ def _parts(found: TextScore) -> tuple[float, ...]:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
     return [json.loads(line) for line in lines if line.strip()]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=material(), help="folder with ocr_text and pairs")
+    parser.add_argument("--pairs", type=Path, help="edits, one a line [default: pairs/pairs.jsonl of --data]")
+    parser.add_argument("--root", type=Path, help="folder of their images [default: that of --data]")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     return parser
 

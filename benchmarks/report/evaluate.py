@@ -7,14 +7,22 @@ from typing import Any
 
 import polars as pl
 
+from benchmarks.editors.copy_source import CopyEditor
 from benchmarks.judges.judge import Judge
 from benchmarks.report.galleries import galleries
-from benchmarks.report.references import published_references
+from benchmarks.report.references import (
+    References,
+    comparable,
+    copying_references,
+    joined_references,
+    published_references,
+)
 from benchmarks.report.report import Run, report_figures, write_report
 from benchmarks.report.samples import SampleViews
-from benchmarks.scoring.figures import Figures, compute_figures, headline_view, tied_models
+from benchmarks.scoring.figures import Figures, compute_figures, headline_view, tied_models, why_unscored
 from benchmarks.scoring.judge_outputs import Session, protocol_digest
 from benchmarks.scoring.score_outputs import ScoreSet, Settings, score_outputs
+from benchmarks.scoring.summary import summarise
 from benchmarks.suites.item import SuiteError
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.suite import Suite
@@ -31,12 +39,17 @@ UNUSED_SHOWN = 20
 
 @dataclass(frozen=True)
 class Result:
-    """The page of a run, its figures as in report.json, the table of figures, and the best model."""
+    """The page of a run, its figures as in report.json, the table of figures, and the best model.
+
+    Attributes:
+        unscored: why no sample of any model was scored; None where one was.
+    """
 
     page: Path
     figures: Mapping[str, Any]
     table: pl.DataFrame
     champion: str
+    unscored: str | None
 
 
 def evaluate(
@@ -106,7 +119,7 @@ def evaluate(
         finally:
             if replies is not None:
                 replies.close()
-    return Result(page, report_figures(run), run.figures, run.champion)
+    return Result(page, report_figures(run), run.figures, run.champion, why_unscored(figures))
 
 
 def _session(suite: Suite, judge: Judge, folder: Path, thumbnails: ThumbnailCache, repeats: int) -> Session:
@@ -142,11 +155,11 @@ def _run(
         scores=figures.scores,
         figures=figures.figures,
         tasks=figures.tasks,
-        references=published_references(suite),
+        references=_references(suite, figures, scored, settings),
         settings=made_with,
         judge=None if judge is None else judge.identity,
         problems=_output_problems(outputs),
-        notes=_notes(suite, figures, scored.notes),
+        notes=[*_notes(suite, figures, scored.notes), *_unjudged_copy(judge, made_with)],
         extra={
             "demand": figures.demand,
             "seed": settings.seed,
@@ -156,6 +169,20 @@ def _run(
             **scored.facts,
         },
     )
+
+
+def _unjudged_copy(judge: Judge | None, made_with: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Returns that the judge's figures have no row for the copy baseline, where that is so."""
+    if judge is None or CopyEditor.settings in made_with.values():
+        return []
+    return ["The judge was not asked about the unedited source. Add --editor copy to have it judged."]
+
+
+def _references(suite: Suite, figures: Figures, scored: ScoreSet, settings: Settings) -> References:
+    """Returns the copy baseline, and the published rows that have a figure of the run."""
+    copying = summarise(scored.copying, scored.metrics, seed=settings.seed, bootstraps=1)
+    published = comparable(published_references(suite), set(figures.figures["measure"]))
+    return joined_references(copying_references(*copying, scored.metrics[0]), published)
 
 
 def _notes(suite: Suite, figures: Figures, notes: Sequence[str]) -> list[str]:

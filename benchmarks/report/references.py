@@ -1,8 +1,8 @@
 """Figures beside which a run is shown: the report's published tables, or what copying the source gives."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
@@ -70,11 +70,27 @@ def published_references(suite: Suite) -> References:
 
 
 def copying_references(figures: pl.DataFrame, tasks: pl.DataFrame, headline: Metric) -> References:
-    """Returns what handing the source back gives, from what `summarise` made of it."""
-    values = dict(figures.select("measure", "value").iter_rows())
-    own = tasks.filter(pl.col("measure") == headline.name)
+    """Returns what handing the source back gives, from what `summarise` made of it; no row if of nothing."""
+    if figures.is_empty():
+        return References("", "")
+    values = dict(figures.drop_nulls("value").select("measure", "value").iter_rows())
+    own = tasks.filter(pl.col("measure") == headline.name).drop_nulls("value")
     row = Reference(figures["model"][0], values, dict(own.select("task", "value").iter_rows()))
     return References("this run", "“Copying” hands the source back unedited; an edit should beat it.", (row,))
+
+
+def comparable(references: References, measures: Set[str]) -> References:
+    """Returns the rows that have one of some measures; the others are on another scale."""
+    rows = tuple(row for row in references.rows if measures & set(row.figures))
+    return replace(references, rows=rows) if rows else References("", "")
+
+
+def joined_references(first: References, second: References) -> References:
+    """Returns the rows of both, with both sources and notes."""
+    if not first.rows or not second.rows:
+        return first if first.rows else second
+    source, note = f"{first.source}; {second.source}", f"{first.note} {second.note}"
+    return References(source, note, (*first.rows, *second.rows))
 
 
 def _by_task(row: Mapping[str, Any], names: Mapping[str, str]) -> Reference:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from benchmarks.parsing.reading import State
 from benchmarks.protocols.protocol import Metric
 from benchmarks.report.charts import grouped_bars, legend
-from benchmarks.report.references import Reference, References
+from benchmarks.report.references import Reference, References, comparable
 from benchmarks.report.samples import SampleViews
 from benchmarks.scoring.demand import write_demand
 from benchmarks.scoring.figures import headline_view
@@ -207,10 +207,7 @@ def _has(run: Run, metric: Metric) -> bool:
 
 
 def _comparable(run: Run) -> References:
-    """Returns the rows that share a figure with the run; the others are on another scale."""
-    names = {metric.name for metric in run.metrics if _has(run, metric)}
-    rows = tuple(row for row in run.references.rows if names & set(row.figures))
-    return replace(run.references, rows=rows) if rows else References("", "")
+    return comparable(run.references, {metric.name for metric in run.metrics if _has(run, metric)})
 
 
 def measure_table(run: Run, metric: Metric) -> dict[str, Any]:

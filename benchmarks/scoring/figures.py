@@ -1,11 +1,13 @@
 """From the scores of a run to its figures: summaries, ranking and demand. Every benchmark takes this path."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
+from benchmarks.parsing.reading import State
 from benchmarks.protocols.protocol import Metric
 from benchmarks.scoring.demand import demand_of
 from benchmarks.scoring.summary import summarise
@@ -66,6 +68,16 @@ def compute_figures(
     ranking = rank_models(figures, metrics[0], headline_view(figures), models)
     demand = demand_of(tasks, scores, metrics[0], ranking[0], pairs=demanded_pairs)
     return Figures(metrics, scores, figures, tasks, ranking, demand)
+
+
+def why_unscored(figures: Figures) -> str | None:
+    """Returns why no sample of any model has a score of the headline; None where one has."""
+    rows = figures.scores.filter(pl.col("measure") == figures.metrics[0].name)
+    if (rows["state"] == State.OK).any():
+        return None
+    reasons = Counter(rows.select("state", "note").iter_rows()).most_common(1) or [(("no sample",), 0)]
+    commonest = ": ".join(part for part in reasons[0][0] if part)
+    return f"Nothing was scored: {rows['sample_id'].n_unique()} samples, most of them {commonest}"
 
 
 def headline_view(figures: pl.DataFrame) -> str:

@@ -24,8 +24,11 @@ from models.common.pixels import UnreadableImageError
 from models.common.progress import Progress
 from models.vlm.client import prompt_digest, request_key
 from models.vlm.messages import ImageRole, Question
+from models.vlm.redact import redact
 from models.vlm.replies import Replies
 from models.vlm.transport import ImagePayload
+
+UNANSWERED = (State.API_FAILED, State.CUT_OFF)
 
 MAX_RAW = 60_000
 """Number of characters of a response that are stored; a reply of 8,192 tokens is shorter."""
@@ -48,7 +51,7 @@ class _Claims:
 
 @dataclass(frozen=True)
 class Session:
-    """What all questions of a run share."""
+    """What all questions of a run share; `asked` has the keys of those that this run has asked."""
 
     suite: str
     protocol: Protocol
@@ -57,6 +60,7 @@ class Session:
     thumbnails: ThumbnailCache
     repeats: int
     claims: _Claims = field(default_factory=_Claims)
+    asked: set[str] = field(default_factory=set)
 
 
 def judge_outputs(
@@ -69,8 +73,9 @@ def judge_outputs(
 ) -> pl.DataFrame:
     """Returns rows of `benchmarks.scoring.table.SCORES`, one for each model, item, metric, view and repeat.
 
-    A question that has a reply in the session's store is not asked again. The scoring modes send different
-    images only if an image is rotated by its metadata or transparent; otherwise both use the same reply.
+    A question that has a reply in the session's store is not asked again, nor one that failed in this session
+    for another scoring mode or an equal output. The scoring modes send different images only if an image is
+    rotated by its metadata or transparent; otherwise both use the same reply.
 
     Args:
         suite: the items.
@@ -168,7 +173,7 @@ def _ask_item(
             found[question.name] = _read(protocol, view, question, record, attempt)
             settled &= _read(protocol, "official", question, record, attempt).state is not State.PARSE_FAILED
             asked.append(record["key"])
-        if attempt > 1 and any(reading.state is State.API_FAILED for reading in found.values()):
+        if attempt > 1 and any(reading.state in UNANSWERED for reading in found.values()):
             break  # keep the result of the first attempt if the service fails at the second
         readings, keys = found, asked
         if settled:
@@ -179,12 +184,13 @@ def _ask_item(
 def _answer(session: Session, request: JudgeRequest) -> Mapping[str, Any]:
     key = request_key(session.judge.identity, request)
     with session.claims(key):
-        if session.replies.answered(key):
+        if key in session.asked or session.replies.answered(key):
             record = session.replies.get(key)
             assert record is not None
             return record
         record = _asked(session.judge, request, key)
         session.replies.append(record)
+        session.asked.add(key)
     return record
 
 
@@ -204,15 +210,15 @@ def _asked(judge: Judge, request: JudgeRequest, key: str) -> dict[str, Any]:
         "upright": request.upright,
         "state": str(answer.state),
         "reply": _storable(answer.reply),
-        "raw": _storable(answer.raw[:MAX_RAW]),
+        "raw": _storable(answer.raw)[:MAX_RAW],
         "note": _storable(answer.note),
         "tries": answer.tries,
     }
 
 
 def _storable(text: str) -> str:
-    """Returns the text with unpaired surrogates, as of a cut emoji, replaced by U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    """Returns the text without keys, and with U+FFFD for unpaired surrogates, as of a cut emoji."""
+    return redact(text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _read(

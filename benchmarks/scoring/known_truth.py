@@ -10,7 +10,7 @@ import torch
 from benchmarks.protocols.protocol import Metric
 from benchmarks.scoring.aggregate import RULES
 from benchmarks.scoring.measure_outputs import PSNR
-from benchmarks.scoring.table import measured_rows, score_table
+from benchmarks.scoring.table import COPYING, measured_rows, score_table
 from benchmarks.suites.item import BenchItem, known_truth
 from models.common.tensors import to_model_range
 from models.similarity.pair_metrics import psnr
@@ -38,7 +38,6 @@ METRICS = (
 )
 """Averaged and shown columns of EDITOR_SCORES. An error has no worst value: missing samples stay missing."""
 
-COPYING = "Copying the source"
 COPIED = {"copy_error": ERROR, "copy_psnr": PSNR}
 """Columns of EDITOR_SCORES with the copy baseline, and the metric of each."""
 

@@ -3,17 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 
+from benchmarks.editors.copy_source import copied_sources
 from benchmarks.metrics.auxiliary import AuxiliaryTools, measure_auxiliary
 from benchmarks.metrics.text.metric import TextMetric, measure_text
 from benchmarks.protocols.protocol import Metric
 from benchmarks.scoring.auxiliary import AuxiliaryMetrics, merge_auxiliary
 from benchmarks.scoring.judge_outputs import Session, judge_outputs
-from benchmarks.scoring.measure_outputs import METRICS, against_truth, measure_outputs
-from benchmarks.scoring.table import score_table
+from benchmarks.scoring.measure_outputs import METRICS, PRESENT, against_truth, measure_outputs
+from benchmarks.scoring.table import COPYING, score_table
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.suite import Suite
 from benchmarks.suites.thumbnails import ThumbnailCache
@@ -50,12 +52,14 @@ class ScoreSet:
         metrics: of these rows, in the order of the report; the first one is the headline.
         notes: what a reader of the report has to know, one sentence each.
         facts: further values for report.json.
+        copying: rows of the same for the unedited sources, as far as no judge is needed.
     """
 
     scores: pl.DataFrame
     metrics: Sequence[Metric]
     notes: Sequence[str]
     facts: Mapping[str, Any]
+    copying: pl.DataFrame
 
 
 def score_outputs(
@@ -80,15 +84,37 @@ def score_outputs(
     Raises:
         ClientUnavailableError: the judge cannot answer any question; replies so far are kept.
     """
-    text, rest = _auxiliary(suite, outputs, folder, settings=settings, progress=progress)
-    both = merge_auxiliary((text, rest))
+    rows, metrics, both = _measured(suite, outputs, source, folder, settings=settings, progress=progress)
+    measured = score_table(rows)
+    copying = measured.filter((pl.col("model") == COPYING) & (pl.col("measure") != PRESENT.name))
+    scores = measured.filter(pl.col("model") != COPYING)
     if isinstance(source, Session):
         judged = judge_outputs(suite, outputs, source, parallel=settings.parallel, progress=progress)
-        scores = pl.concat([judged, score_table(both.rows)])
-        return ScoreSet(scores, (*source.protocol.metrics, *both.metrics), both.notes, both.facts)
-    rows = measure_outputs(suite.items, outputs, against_truth, METRICS, thumbnails=source)
-    metrics = (*_headline_first(rows, text), *rest.metrics)
-    return ScoreSet(score_table([*rows, *both.rows]), metrics, both.notes, both.facts)
+        scores, metrics = pl.concat([judged, scores]), (*source.protocol.metrics, *metrics)
+    return ScoreSet(scores, metrics, both.notes, both.facts, copying)
+
+
+def _measured(
+    suite: Suite,
+    outputs: Mapping[str, Outputs],
+    source: Session | ThumbnailCache,
+    folder: Path,
+    *,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[Sequence[Mapping[str, Any]], Sequence[Metric], AuxiliaryMetrics]:
+    """Returns rows and metrics of models and copy baseline that need no judge, and the auxiliary metrics."""
+    if isinstance(source, Session) and settings.text is None and settings.auxiliary is None:
+        return [], (), AuxiliaryMetrics()
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".copies-", dir=folder) as copies:
+        models = {**outputs, COPYING: copied_sources(suite.items, Path(copies))}
+        text, rest = _auxiliary(suite, models, folder, settings=settings, progress=progress)
+        both = merge_auxiliary((text, rest))
+        if isinstance(source, Session):
+            return both.rows, both.metrics, both
+        own = measure_outputs(suite.items, models, against_truth, METRICS, thumbnails=source)
+    return [*own, *both.rows], (*_headline_first(own, text), *rest.metrics), both
 
 
 def _auxiliary(

@@ -12,6 +12,9 @@ from benchmarks.suites.item import BenchItem
 MEASURED = "measured"
 """The view of figures that no judge has a say in."""
 
+COPYING = "Copying the source"
+"""The model of the rows of the copy baseline."""
+
 Value = float | Reading | None
 """What a metric gives for an output: a figure; the state that it is in instead, which counts as missing; or
 null where the measure does not apply to the item, whatever a model made of it: then there is no row."""

@@ -13,13 +13,23 @@ from models.vlm.transport import EncodedImage, ImagePayload, encode_image
 
 KEY_VERSION = 1
 
+LEAST_ROOM, ROOM_FACTOR, MOST_TOKENS = 4096, 4, 16_384
+"""Tokens that a cut reply gets at the second try at least, how the limit grows, and where it ends. Models may
+think aloud for thousands before the first score, and many services refuse limits above 16,384."""
+
 
 class ReplyState(StrEnum):
     """Whether a request has a reply, or why it has none."""
 
     OK = "ok"
     REFUSED = "refused"
+    CUT_OFF = "cut_off"
     API_FAILED = "api_failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the question need not be asked again."""
+        return self in (ReplyState.OK, ReplyState.REFUSED)
 
 
 @dataclass(frozen=True)
@@ -75,8 +85,9 @@ class Answer:
 
     Attributes:
         state: `ok` if there is a reply, whatever it says; `refused` if the service declined to answer;
-            `api_failed` if it gave no answer at all.
-        reply: the text of the model.
+            `cut_off` if the reply reached the limit of tokens, also with more room; `api_failed` if it gave
+            no answer at all.
+        reply: the text of the model, which may be a part of it where it was cut off.
         raw: the complete response of the service.
         note: why there is no reply.
         tries: number of requests that were sent.
@@ -87,6 +98,19 @@ class Answer:
     raw: str = ""
     note: str = ""
     tries: int = 1
+
+
+def more_room(limit: int | None) -> int | None:
+    """Returns the limit of tokens with which a reply that was cut off is asked for again.
+
+    Args:
+        limit: that the reply reached; None: the service's own.
+
+    Returns:
+        None where the reply had as much room as any gets.
+    """
+    wider = MOST_TOKENS if limit is None else min(MOST_TOKENS, max(LEAST_ROOM, ROOM_FACTOR * limit))
+    return wider if limit is None or wider > limit else None
 
 
 class ClientUnavailableError(RuntimeError):

@@ -3,13 +3,15 @@
 import base64
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from models.common.pixels import UnreadableImageError
-from models.vlm.client import Answer, Client, ReplyState, Request, request_key
+from models.vlm.client import Answer, Client, ReplyState, Request, more_room, request_key
 from models.vlm.http import Retries, checked_url, new_client, request_patiently
 from models.vlm.messages import Say
+from models.vlm.redact import redact, redact_json
 
 FILTERED = (
     "content_filter",
@@ -21,6 +23,11 @@ FILTERED = (
     "IMAGE_SAFETY",
 )
 """Finish reasons with which a service declines to answer."""
+
+BEARER = "Bearer "
+
+CUT_OFF = ("length", "max_tokens", "model_length", "max_output_tokens")
+"""Finish reasons, in small letters, of a reply that reached the limit of tokens."""
 
 ReadResponse = Callable[[Any], tuple[ReplyState, str, str]]
 """Takes the JSON of a response and returns state, reply and note."""
@@ -35,18 +42,33 @@ class HostedClient:
         identity: Mapping[str, Any],
         url: str,
         headers: Mapping[str, str],
-        body: Callable[[Request], Mapping[str, Any]],
+        body: Callable[[Request, int | None], Mapping[str, Any]],
+        max_tokens: int | None,
         read: ReadResponse,
         retries: Retries,
     ) -> None:
         self.identity = identity
         self._url, self._body, self._read, self._retries = url, body, read, retries
-        self._client = new_client(retries, headers)
+        self._client, self._max_tokens = new_client(retries, headers), max_tokens
+        self._secrets = [value.removeprefix(BEARER) for value in headers.values()]
 
     def ask(self, request: Request) -> Answer:
-        """Returns the answer of the service; a response that is no answer is requested again."""
+        """Returns the answer of the service.
+
+        A response that is no answer is requested again, and a reply that was cut off with more room.
+        """
+        answer, limit = self._asked(request, self._max_tokens), self._max_tokens
+        while answer.state is ReplyState.CUT_OFF and (limit := more_room(limit)) is not None:
+            wider = self._asked(request, limit)
+            tries = answer.tries + wider.tries
+            if wider.state is ReplyState.API_FAILED:  # some services refuse a limit that is too high for them
+                return replace(answer, tries=tries, note=f"{answer.note}; with {limit}: {wider.note}")
+            answer = replace(wider, tries=tries)
+        return answer
+
+    def _asked(self, request: Request, limit: int | None) -> Answer:
         try:
-            content = json.dumps(self._body(request)).encode()
+            content = json.dumps(self._body(request, limit)).encode()
         except UnreadableImageError as error:
             return Answer(ReplyState.API_FAILED, note=f"the image cannot be sent: {error}")
         response = request_patiently(
@@ -56,15 +78,19 @@ class HostedClient:
             retries=self._retries,
             key=request_key(self.identity, request),
             is_answer=lambda body: self._readable(body) is not None,
+            secrets=self._secrets,
         )
-        raw = response.body.decode("utf-8", "replace")
+        raw = redact_json(response.body.decode("utf-8", "replace"), self._secrets)
         if response.outcome != "ok":
             state = ReplyState.REFUSED if response.outcome == "declined" else ReplyState.API_FAILED
             return Answer(state, raw=raw, note=response.note, tries=response.tries)
         answer = self._readable(response.body)
         assert answer is not None, "request_patiently checked it"
         state, reply, note = answer
-        return Answer(state, reply=reply, raw=raw, note=note, tries=response.tries)
+        if state is ReplyState.CUT_OFF:
+            note = f"the reply was cut off at {limit or 'the service’s limit of'} tokens"
+        clean, told = (redact(text, self._secrets) for text in (reply, note))
+        return Answer(state, reply=clean, raw=raw, note=told, tries=response.tries)
 
     def _readable(self, body: bytes) -> tuple[ReplyState, str, str] | None:
         try:
@@ -94,8 +120,14 @@ def openai_client(
     return HostedClient(
         identity={"judge": "openai", "model": model, "url": base, **allowed},
         url=f"{base}/chat/completions",
-        headers={"authorization": f"Bearer {key}"} if key else {},
-        body=lambda request: {"model": model, "messages": _messages(request), **allowed},
+        headers={"authorization": f"{BEARER}{key}"} if key else {},
+        body=lambda request, limit: {
+            "model": model,
+            "messages": _messages(request),
+            **allowed,
+            **({"max_tokens": limit} if limit else {}),
+        },
+        max_tokens=allowed.get("max_tokens"),
         read=_read_openai,
         retries=retries,
     )
@@ -117,10 +149,10 @@ def gemini_client(
     names = {"temperature": "temperature", "top_p": "topP", "max_tokens": "maxOutputTokens", "seed": "seed"}
     config = {names[name]: parameters[name] for name in names if name in parameters}
 
-    def body(request: Request) -> Mapping[str, Any]:
+    def body(request: Request, limit: int | None) -> Mapping[str, Any]:
         content = {
             "contents": [{"role": "user", "parts": _gemini_parts(request)}],
-            "generationConfig": config,
+            "generationConfig": {**config, **({"maxOutputTokens": limit} if limit else {})},
         }
         system = request.question.system
         return {**content, "systemInstruction": {"parts": [{"text": system}]}} if system else content
@@ -130,6 +162,7 @@ def gemini_client(
         url=f"{base}/models/{quote(model, safe='')}:generateContent",
         headers={"x-goog-api-key": key} if key else {},
         body=body,
+        max_tokens=parameters.get("max_tokens"),
         read=_read_gemini,
         retries=retries,
     )
@@ -166,12 +199,17 @@ def _read_openai(data: Any) -> tuple[ReplyState, str, str]:
         return ReplyState.REFUSED, "", str(message["refusal"])
     if choice.get("finish_reason") in FILTERED:
         return ReplyState.REFUSED, "", f"the reply was ended for {choice['finish_reason']}"
-    content = message["content"]
+    cut_off = _is_cut_off(choice.get("finish_reason"))
+    content = message.get("content") or "" if cut_off else message["content"]
     if isinstance(content, list):
         content = "".join(part.get("text", "") for part in content)
     if not isinstance(content, str):
         raise TypeError("content is no text")
-    return ReplyState.OK, content, ""
+    return ReplyState.CUT_OFF if cut_off else ReplyState.OK, content, ""
+
+
+def _is_cut_off(finish_reason: object) -> bool:
+    return str(finish_reason).lower() in CUT_OFF
 
 
 def _read_gemini(data: Any) -> tuple[ReplyState, str, str]:
@@ -183,4 +221,6 @@ def _read_gemini(data: Any) -> tuple[ReplyState, str, str]:
     reply = "".join(part.get("text", "") for part in parts if not part.get("thought"))
     if not reply and candidate.get("finishReason") in FILTERED:
         return ReplyState.REFUSED, "", f"the reply was ended for {candidate['finishReason']}"
+    if _is_cut_off(candidate.get("finishReason")):
+        return ReplyState.CUT_OFF, reply, ""
     return ReplyState.OK, reply, ""

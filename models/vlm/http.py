@@ -3,7 +3,7 @@
 import email.utils
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ import httpx
 
 from models.common.seeding import numpy_generator
 from models.vlm.client import ClientUnavailableError
+from models.vlm.redact import redact
 
 MAX_RESPONSE_BYTES = 32_000_000
 """Replies are kilobytes; an edited image of 64 megapixels as base64 stays below this limit as well."""
@@ -28,6 +29,11 @@ DECLINED = re.compile(
     re.IGNORECASE,
 )
 """Words in the body of an error which say that the service declines this question: it is not asked again."""
+
+CONNECT_TRIES, CONNECT_SECONDS = 4, 15.0
+"""Failures to connect in a row after which nothing more is asked, and how long one of them may take."""
+
+NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 
 SHOWN = 300
 """Number of characters of a service's message that a note repeats."""
@@ -80,7 +86,8 @@ def checked_url(url: str) -> str:
 
 def new_client(retries: Retries, headers: Mapping[str, str]) -> httpx.Client:
     """Returns a client that follows no redirects, so that a service cannot send us to another host."""
-    return httpx.Client(timeout=retries.timeout, headers=dict(headers), follow_redirects=False)
+    timeout = httpx.Timeout(retries.timeout, connect=min(retries.timeout, CONNECT_SECONDS))
+    return httpx.Client(timeout=timeout, headers=dict(headers), follow_redirects=False)
 
 
 def request_patiently(
@@ -89,6 +96,7 @@ def request_patiently(
     retries: Retries,
     key: str,
     is_answer: Callable[[bytes], bool] | None = None,
+    secrets: Sequence[str] = (),
     wait: Callable[[float], None] = time.sleep,
 ) -> Response:
     """Returns the outcome of a request, which is sent again while that may help and tries are left.
@@ -99,13 +107,15 @@ def request_patiently(
         key: names the request, so that the jitter of equal requests is equal.
         is_answer: whether a body is an answer of the service and not, for example, the page of a proxy; the
             request is sent again if it is not. None accepts every body.
+        secrets: keys that no note and no error may repeat; the body is left as it is.
         wait: sleeps for the given number of seconds.
 
     Raises:
-        ClientUnavailableError: wrong key, unknown model or no credit, so no other request can succeed.
+        ClientUnavailableError: wrong key, unknown model, no credit, or nobody listens at the address, so no
+            other request can succeed.
     """
     generator = numpy_generator(0, "retry", key)
-    note, body = "", b""
+    note, body, unconnected = "", b"", 0
     for number in range(1, retries.tries + 1):
         asked_for = 0.0
         try:
@@ -113,13 +123,17 @@ def request_patiently(
                 body = _limited_body(response, retries.longest)
                 if response.status_code < 300 and (is_answer is None or is_answer(body)):
                     return Response("ok", body, "", number)
-                note, again = _classify_error(response.status_code, body)
+                unconnected = 0
+                note, again = _classify_error(response.status_code, body, secrets)
                 if not again:
                     declined = DECLINED.search(note) is not None
                     return Response("declined" if declined else "failed", body, note, number)
                 asked_for = retry_after(response.headers.get("retry-after"))
         except httpx.HTTPError as error:
-            note = f"{type(error).__name__}: {error}"[:SHOWN]
+            note = redact(f"{type(error).__name__}: {error}", secrets)[:SHOWN]
+            unconnected = unconnected + 1 if isinstance(error, NO_CONNECTION) else 0
+            if unconnected == min(retries.tries, CONNECT_TRIES):
+                raise _unreachable(error, note, unconnected) from None
         except TooLargeError as error:
             return Response("failed", b"", str(error), number)
         except TooSlowError as error:
@@ -150,9 +164,17 @@ def retry_after(header: str | None) -> float:
         return 0.0
 
 
-def _classify_error(status: int, body: bytes) -> tuple[str, bool]:
+def _unreachable(error: httpx.HTTPError, note: str, tries: int) -> ClientUnavailableError:
+    url = error.request.url
+    return ClientUnavailableError(
+        f"Cannot connect to {url.scheme}://{url.netloc.decode('ascii', 'replace')} ({tries} tries in a row, "
+        f"{note}). Start the service, or correct its address, and run again: what is there is kept."
+    )
+
+
+def _classify_error(status: int, body: bytes, secrets: Sequence[str]) -> tuple[str, bool]:
     """Returns a note, and whether sending the request again may help."""
-    message = body[:4000].decode("utf-8", "replace")
+    message = redact(body[:4000].decode("utf-8", "replace"), secrets)
     shown = " ".join(message.split())[:SHOWN]
     if status < 300:
         return f"the response is no answer: {shown!r}", True

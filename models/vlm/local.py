@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -19,7 +20,7 @@ from transformers import (
 
 from models.common.files import file_digest
 from models.common.pixels import UnreadableImageError
-from models.vlm.client import Answer, ReplyState, Request
+from models.vlm.client import ROOM_FACTOR, Answer, ReplyState, Request
 from models.vlm.messages import Say
 
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
@@ -59,7 +60,7 @@ class LocalClient:
         self._model: Any = model.to(self._device).eval()
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._processor: Any = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
-        self._pad = self._tokenizer.convert_tokens_to_ids(IMAGE)
+        self._pad, self._end = self._tokenizer.convert_tokens_to_ids([IMAGE, "<|im_end|>"])
         self._parameters = dict(parameters)
         self._lock = Lock()
         self.identity = {
@@ -71,21 +72,37 @@ class LocalClient:
         }
 
     def ask(self, request: Request) -> Answer:
-        """Returns the answer of the model. Sampling is seeded, so equal questions get equal answers."""
+        """Returns the answer of the model. Sampling is seeded, so equal questions get equal answers.
+
+        A reply that reaches the limit of tokens is generated once more with more room.
+        """
         try:
             files = [image.data for image in request.images if image is not None]
         except UnreadableImageError as error:
             return Answer(ReplyState.API_FAILED, note=f"the image cannot be shown: {error}")
-        inputs = self.inputs(request, [Image.open(io.BytesIO(data)).convert("RGB") for data in files])
+        shown = [Image.open(io.BytesIO(data)).convert("RGB") for data in files]
+        inputs = self.inputs(request, shown)
+        limit = int(self._parameters.get("max_tokens", DEFAULT_TOKENS))
+        answer = self._generated(request, inputs, limit)
+        if answer.state is ReplyState.CUT_OFF:
+            answer = replace(self._generated(request, inputs, ROOM_FACTOR * limit), tries=2)
+        return answer
+
+    def _generated(self, request: Request, inputs: Mapping[str, torch.Tensor], room: int) -> Answer:
+        """Returns the answer of at most so many tokens."""
         try:
             with self._lock, torch.inference_mode(), torch.random.fork_rng(devices=[]):
                 torch.manual_seed(int(self._parameters.get("seed", 0)) + request.repeat)
-                tokens = self._model.generate(**inputs, **self._sampling())
+                tokens = self._model.generate(**inputs, **self._sampling(room))
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             return Answer(ReplyState.API_FAILED, note=f"not enough memory for this question: {error!s:.200}")
-        reply = self._tokenizer.decode(tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        return Answer(ReplyState.OK, reply=reply, raw=json.dumps({"tokens": int(tokens.shape[1])}))
+        said = tokens[0, inputs["input_ids"].shape[1] :]
+        reply = self._tokenizer.decode(said, skip_special_tokens=True)
+        raw = json.dumps({"tokens": int(tokens.shape[1])})
+        if len(said) >= room and int(said[-1]) != self._end:
+            return Answer(ReplyState.CUT_OFF, reply, raw, note=f"the reply was cut off at {room} tokens")
+        return Answer(ReplyState.OK, reply=reply, raw=raw)
 
     def inputs(self, request: Request, images: list[Image.Image]) -> dict[str, torch.Tensor]:
         """Returns the model's inputs: tokens (one for each merged patch of an image), pixels and token types.
@@ -125,12 +142,12 @@ class LocalClient:
             words = words.replace(token, token.replace("<", "< "))
         return words
 
-    def _sampling(self) -> dict[str, Any]:
+    def _sampling(self, room: int) -> dict[str, Any]:
         temperature = float(self._parameters.get("temperature", 0.0))
         sampling: dict[str, Any] = {
-            "max_new_tokens": int(self._parameters.get("max_tokens", DEFAULT_TOKENS)),
+            "max_new_tokens": room,
             "do_sample": temperature > 0,
-            "eos_token_id": self._tokenizer.convert_tokens_to_ids("<|im_end|>"),
+            "eos_token_id": self._end,
             "pad_token_id": self._pad,
         }
         if temperature > 0:

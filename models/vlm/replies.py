@@ -23,8 +23,8 @@ class Replies:
     """The stored replies of a run by the key of their question; only their positions are kept in memory.
 
     A reply is written to disk before anything else happens, so a run that was killed asks no answered
-    question again. A line that was cut short by a kill is removed. Failed requests are stored as well, and
-    sent again.
+    question again. A line that was cut short by a kill is removed. Failed requests and replies that were
+    cut off are stored as well, and asked again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,7 +72,7 @@ class Replies:
             self._stream.write(line)
             self._stream.flush()
             os.fsync(self._stream.fileno())
-            self._positions[record["key"]] = (position, record["state"] != ReplyState.API_FAILED)
+            self._positions[record["key"]] = (position, ReplyState(record["state"]).is_final)
 
     def _index(self) -> None:
         self._stream.seek(0)
@@ -82,7 +82,7 @@ class Replies:
                 self._stream.truncate(position)
                 break
             record = _parsed(line, self.path, position)
-            self._positions[record["key"]] = (position, record["state"] != ReplyState.API_FAILED)
+            self._positions[record["key"]] = (position, ReplyState(record["state"]).is_final)
             position += len(line)
 
 

@@ -264,13 +264,16 @@ def test_without_a_judge_every_missing_value_is_counted_with_its_reason(tmp_path
     assert (psnr["scored"], psnr["samples"], psnr["complete"]) == (1, 4, False)
 
 
-def test_published_scores_stand_beside_no_figure_of_another_scale(arguments, tmp_path):
+def test_no_published_score_but_copying_stands_beside_figures_of_another_scale(arguments, tmp_path):
     run(*arguments, "--out", tmp_path / "run")
     figures = json.loads((tmp_path / "run" / "report.json").read_text())
     assert figures["judge"] is None
-    assert figures["references"] == {"source": "", "note": "", "rows": []}
+    assert figures["references"]["source"] == "this run"
+    (copying,) = figures["references"]["rows"]
+    assert (copying["name"], copying["tasks"]) == ("Copying the source", {})
+    assert copying["figures"] == pytest.approx({"shift": 0, "zoom": 0}, abs=1e-5)
     page = (tmp_path / "run" / "index.html").read_text(encoding="utf-8")
-    for words in ("FireRed-Image-Edit", "Grey rows", "✓", "✗"):
+    for words in ("FireRed-Image-Edit", "✓", "✗"):
         assert words not in page
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from benchmarks.metrics.text.chinese import CHINESE
 from benchmarks.metrics.text.english import ENGLISH, unquoted
 from benchmarks.metrics.text.normal import is_unspaced, normal
-from benchmarks.metrics.text.quotes import Quoted, quoted
+from benchmarks.metrics.text.quotes import Quoted, outside_quotes, quoted
 from benchmarks.metrics.text.roles import Grammar, QuoteRole, Verb
 from benchmarks.metrics.text.targets import Op, TextTarget
 
@@ -38,7 +38,7 @@ def propose(sample_id: str, instruction: str, lang: str) -> TextTarget:
         lang: `en` or `zh`, as the suite says.
     """
     spans = [span for span in quoted(instruction) if normal(span.text)]
-    grammar = _grammar(instruction, spans)
+    grammar = _grammar(instruction)
     if not spans:
         return _without_quotes(TextTarget(sample_id, "unknown", lang=lang), instruction, grammar)
     between = _between(instruction, spans)
@@ -67,15 +67,10 @@ def propose(sample_id: str, instruction: str, lang: str) -> TextTarget:
     return replace(target, note="; ".join(_doubts(target, instruction, spans)))
 
 
-def _grammar(instruction: str, spans: Sequence[Quoted]) -> Grammar:
+def _grammar(instruction: str) -> Grammar:
     """Returns the module that knows the language of the words outside the quotes."""
-    outside = ASIDE.sub("", _outside(instruction, spans))
+    outside = ASIDE.sub("", outside_quotes(instruction))
     return CHINESE if any(map(is_unspaced, outside)) else ENGLISH
-
-
-def _outside(instruction: str, spans: Sequence[Quoted]) -> str:
-    edges = [0, *(edge for span in spans for edge in (span.start, span.end)), len(instruction)]
-    return " ".join(instruction[left:right] for left, right in zip(edges[::2], edges[1::2], strict=True))
 
 
 def _between(instruction: str, spans: Sequence[Quoted]) -> list[tuple[str, str]]:

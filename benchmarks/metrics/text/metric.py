@@ -3,25 +3,19 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.metrics.text.against_source import edit_score, gone_score
 from benchmarks.metrics.text.normal import normal
+from benchmarks.metrics.text.page import Page, upright_size
 from benchmarks.metrics.text.places import Box, TextPlaces, boxes_of, changed_texts, written_texts
-from benchmarks.metrics.text.score import (
-    BY_CHANCE,
-    DEFAULT_WEIGHTS,
-    TextScore,
-    TextWeights,
-    residual,
-    score_text,
-)
+from benchmarks.metrics.text.score import BY_CHANCE, CASE_WEIGHT, DEFAULT_WEIGHTS, TextWeights, score_text
 from benchmarks.metrics.text.targets import TextTarget
-from benchmarks.metrics.text.window import best_window, without
 from benchmarks.parsing.reading import Reading, State
 from benchmarks.protocols.protocol import Metric
 from benchmarks.scoring.aggregate import RULES
@@ -37,7 +31,14 @@ from models.ocr.text_reader import TextReader, read_file
 from models.vlm.replies import Replies
 
 STRICT = RULES["strict"]
-OCR = Metric("OCR", "Text as OCR reads it, 0 to 1", worst=0.0, best=1.0, official=STRICT, decimals=3)
+OCR = Metric(
+    "OCR",
+    "Text as OCR reads it, 0 as in the source to 1",
+    worst=0.0,
+    best=1.0,
+    official=STRICT,
+    decimals=3,
+)
 GONE = Metric("text_gone", "Old text gone, 0 to 1", worst=0.0, best=1.0, official=STRICT, decimals=3)
 STAYED = Metric("text_stayed", "Other text still there, 0 to 1", 0.0, 1.0, official=STRICT, decimals=3)
 METRICS = (OCR, GONE, STAYED)
@@ -45,7 +46,11 @@ METRICS = (OCR, GONE, STAYED)
 DEFINITION = (
     "The text metric is ours, after the report's description (4.2): the weighted mean of 1 - edits / length, "
     "the share of signs that are there in order, and the share of words that are right, in the best window "
-    "of what OCR reads. For a deletion it is 1 less what is left of the old text."
+    f"of what OCR reads; letters in the wrong case cost at most {CASE_WEIGHT:g}. The score is how far an "
+    "output has come from its source to what was asked for, so the unedited source has 0. For a deletion it "
+    "is 1 less what is left of the old text; a text that should move or change its size has to do so, and to "
+    "stay readable. Where OCR cannot decide, a sample is unmeasured: colour, typeface and rotation of text, "
+    "and text that is there already."
 )
 WORKERS = 2
 
@@ -75,73 +80,52 @@ class _Case:
     weights: TextWeights = field(default=DEFAULT_WEIGHTS)
 
     @cached_property
-    def source_read(self) -> Sequence[Mapping[str, Any]]:
+    def source(self) -> Page:
         return self.texts.of(self.item.sources[0].read())
-
-    @cached_property
-    def source_lines(self) -> list[str]:
-        return _words(self.source_read)
 
     @cached_property
     def source_places(self) -> Sequence[Box] | None:
         """Where texts stand that the edit changes; None where that can't be told."""
         changed = changed_texts(self.target)
-        boxes = boxes_of(self.source_read, changed) if changed and self.lacking is None else []
+        boxes = boxes_of(self.source.read, changed) if changed and self.lacking is None else []
         return boxes if boxes or self.target.op == "add" else None
 
     @cached_property
     def lacking(self) -> Reading | None:
         """Why nothing can be held against the source, where it is missing or broken."""
         try:
-            _ = self.source_lines
+            _ = self.source
         except (MissingPictureError, UnreadableImageError) as error:
             return Reading(State.MISSING_SOURCE, note=why_unread(self.item.sources[0].name, error))
         return None
 
     @cached_property
-    def applies(self) -> set[str]:
-        """The metrics that an output of this item can have: those that need texts of its source only where
-        OCR reads them there."""
-        op, names = self.target.op, set[str]()
+    def applies(self) -> dict[str, Callable[[Page], Value]]:
+        """How each metric is computed that an output of this item can have."""
+        op, metrics = self.target.op, {OCR.name: self._edit}
         if op in ("delete", "replace") and self.target.old:
-            lacks = self.lacking is not None
-            if lacks or residual(self.source_lines, self.target.old, self.weights) > 0:
-                names.add(GONE.name)
-        if op != "delete" or GONE.name in names:
-            names.add(OCR.name)
+            metrics[GONE.name] = self._gone
         if op != "style" and self.target.keep and (self.lacking is not None or self._readable):
-            names.add(STAYED.name)
-        return names
+            metrics[STAYED.name] = self._stayed
+        return metrics
 
-    def score(self, lines: Sequence[str]) -> TextScore | None:
-        """Returns the score of a text to be read; None where the text is to be gone."""
-        op, wanted = self.target.op, self.target.wanted
-        return None if op == "delete" else score_text(lines, wanted, self.weights)
+    def values(self, page: Page) -> dict[str, Value]:
+        """Returns what each metric that applies gives for an output."""
+        return {name: self.lacking or measure(page) for name, measure in self.applies.items()}
 
-    def values(self, lines: Sequence[str], score: TextScore | None) -> dict[str, Value]:
-        """Returns what each metric that applies gives for the lines of an output."""
-        found: dict[str, Value] = {}
-        for name, measured in ((GONE.name, self._gone), (STAYED.name, self._stayed)):
-            if name in self.applies:
-                found[name] = measured(lines) if self.lacking is None else self.lacking
-        if OCR.name in self.applies:
-            found[OCR.name] = found[GONE.name] if score is None else score.score
-        return found
+    def _edit(self, page: Page) -> Value:
+        return edit_score(self.target, self.item.instruction, self.source, page, self.weights)
 
-    def _gone(self, lines: Sequence[str]) -> float:
-        """Returns 1 less what is left of the old text."""
-        rest = [line for line in map(normal, lines) if line]
-        for text in self.target.new:  # a new text may hold the old one
-            rest = without(rest, best_window(rest, normal(text)))
-        return 1 - residual(rest, self.target.old, self.weights)
+    def _gone(self, page: Page) -> Value:
+        return gone_score(self.target, self.source.lines, page.lines, self.weights)
 
-    def _stayed(self, lines: Sequence[str]) -> float:
-        before = score_text(self.source_lines, self._readable, self.weights).score
-        return min(1.0, score_text(lines, self._readable, self.weights).score / before)
+    def _stayed(self, page: Page) -> Value:
+        before = score_text(self.source.lines, self._readable, self.weights).score
+        return min(1.0, score_text(page.lines, self._readable, self.weights).score / before)
 
     @cached_property
     def _readable(self) -> list[str]:
-        lines, weights = self.source_lines, self.weights
+        lines, weights = self.source.lines, self.weights
         return [text for text in self.target.keep if score_text(lines, text, weights).score > BY_CHANCE]
 
 
@@ -160,7 +144,7 @@ class _Texts:
         self._reader, self._store = reader, store
         self._version = json.dumps(dict(reader.identity), sort_keys=True)
 
-    def of(self, data: bytes) -> list[dict[str, Any]]:
+    def of(self, data: bytes) -> Page:
         """Returns the lines of an image file: text, confidence and corners.
 
         Raises:
@@ -177,11 +161,7 @@ class _Texts:
                 "lines": [_stored(line) for line in read_file(self._reader, data)],
             }
             self._store.append(stored)
-        return stored["lines"]
-
-
-def _words(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [line["text"] for line in lines]
+        return Page(stored["lines"], upright_size(data))
 
 
 def _stored(line: TextLine) -> dict[str, Any]:
@@ -268,13 +248,11 @@ def _measured(
 def _of_case(case: _Case, outputs: Mapping[str, Outputs]) -> dict[str, _Read]:
     found = {}
     for model, made in outputs.items():
-        seen = _lines(case, made)
+        seen = _page(case, made)
         if isinstance(seen, Reading):
             found[model] = _Read(dict.fromkeys(case.applies, seen), None)
             continue
-        lines = _words(seen)
-        score = case.score(lines)
-        values = case.values(lines, score)
+        values = case.values(seen)
         figures = {metric.name: values.get(metric.name) for metric in METRICS}
         record = {
             "model": model,
@@ -285,14 +263,14 @@ def _of_case(case: _Case, outputs: Mapping[str, Outputs]) -> dict[str, _Read]:
             "figures": {
                 name: None if isinstance(value, Reading) else value for name, value in figures.items()
             },
-            "parts": None if score is None else score.record(),
-            "lines": lines,
+            "parts": score_text(seen.lines, case.target.wanted, case.weights).record(),
+            "lines": seen.lines,
         }
-        found[model] = _Read(values, record, boxes_of(seen, written_texts(case.target)))
+        found[model] = _Read(values, record, boxes_of(seen.read, written_texts(case.target)))
     return found
 
 
-def _lines(case: _Case, made: Outputs) -> list[dict[str, Any]] | Reading:
+def _page(case: _Case, made: Outputs) -> Page | Reading:
     path = made.paths.get(case.item.sample_id)
     if path is None:
         return Reading(State.MISSING_OUTPUT, note=made.problems.get(case.item.sample_id, ""))
@@ -307,6 +285,7 @@ def _facts(metric: TextMetric, cases: Sequence[_Case]) -> dict[str, Any]:
     return {
         "definition": DEFINITION,
         "weights": asdict(metric.weights),
+        "case_weight": CASE_WEIGHT,
         "reader": dict(metric.reader.identity),
         "targets": {
             "scored": len(cases),

@@ -45,6 +45,11 @@ def normal(text: str) -> str:
     )
 
 
+def folded(text: str) -> str:
+    """Returns a text in small letters, sign for sign, so that places in it are places in the text."""
+    return "".join(small if len(small := char.lower()) == 1 else char for char in text)
+
+
 def is_unspaced(char: str) -> bool:
     """Returns whether a sign belongs to a script without spaces between words."""
     code = ord(char)

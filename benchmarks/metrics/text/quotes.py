@@ -59,6 +59,13 @@ def quoted(text: str) -> list[Quoted]:
     return found
 
 
+def outside_quotes(text: str) -> str:
+    """Returns what stands outside the quoted parts of a text, joined by spaces."""
+    spans = quoted(text)
+    edges = [0, *(edge for span in spans for edge in (span.start, span.end)), len(text)]
+    return " ".join(text[left:right] for left, right in zip(edges[::2], edges[1::2], strict=True))
+
+
 def _opening(text: str, place: int) -> int | None:
     return next((at for at in _marks(text, place) if not _is_possessive(text, at)), None)
 

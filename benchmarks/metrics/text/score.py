@@ -4,16 +4,21 @@ The report names Levenshtein distance, completion rate and word accuracy, weight
 no weights are published. Definitions and weights here are ours, and every report says so.
 """
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from rapidfuzz.distance import LCSseq, Levenshtein
 
-from benchmarks.metrics.text.normal import normal, words
+from benchmarks.metrics.text.normal import folded, normal, words
 from benchmarks.metrics.text.window import Window, best_window, without
 
 BY_CHANCE = 0.5
 """Score up to which a text counts as gone: any page holds half of the signs of a short text by chance."""
+
+CASE_WEIGHT = 0.05
+"""Share of a score that is lost where every letter is in the wrong case; capitals are often a choice of the
+typeface, and recognizers confuse the two forms of o, s, v, w, x and z."""
 
 LONGEST_GROUP = 8
 """Words that may be run together in a page and still count as right."""
@@ -45,10 +50,12 @@ class TextScore:
     """What came of one or several texts, all parts from 0 to 1.
 
     Attributes:
-        score: the weighted mean of the three parts.
+        score: the weighted mean of the first three parts, less what wrong case costs.
         levenshtein: see `TextWeights`.
         completion: see `TextWeights`.
         words: see `TextWeights`.
+        case: the share of the target's signs that were found which are in the right case. It takes at most
+            `CASE_WEIGHT` off the score; the other parts ignore case.
         found: what was read for each text, empty where nothing was.
         weights: that made the score.
     """
@@ -57,6 +64,7 @@ class TextScore:
     levenshtein: float
     completion: float
     words: float
+    case: float
     found: tuple[str, ...]
     weights: TextWeights
 
@@ -95,12 +103,13 @@ def score_text(
     texts = [found[place].text for place in range(len(targets))]
     parts = [_parts(text, wanted) for text, wanted in zip(texts, targets, strict=True)]
     total = sum(map(len, targets))
-    levenshtein, completion, right = (
+    levenshtein, completion, right, case = (
         sum(part[kind] * len(wanted) for part, wanted in zip(parts, targets, strict=True)) / total
-        for kind in range(3)
+        for kind in range(4)
     )
     score = weights.levenshtein * levenshtein + weights.completion * completion + weights.words * right
-    return TextScore(min(1.0, score), levenshtein, completion, right, tuple(texts), weights)
+    score = min(1.0, score) * (1 - CASE_WEIGHT * (1 - case))
+    return TextScore(score, levenshtein, completion, right, case, tuple(texts), weights)
 
 
 def residual(
@@ -108,20 +117,28 @@ def residual(
 ) -> float:
     """Returns how much of a text is still there, 0 to 1; a likeness that chance gives counts as nothing.
 
+    Of several texts it is the mean by length, so that half of them is half of the whole.
+
     Args:
         predicted_lines: what was read.
         old: the text, or several, that should be gone.
         weights: of the parts.
     """
-    return max(0.0, (score_text(predicted_lines, old, weights).score - BY_CHANCE) / (1 - BY_CHANCE))
+    texts = [old] if isinstance(old, str) else old
+    windows = zip(score_text(predicted_lines, texts, weights).found, texts, strict=True)
+    left = [max(0.0, score_text([window], text, weights).score - BY_CHANCE) for window, text in windows]
+    lengths = [len(normal(text)) for text in texts]
+    return sum(map(operator.mul, left, lengths)) / sum(lengths) / (1 - BY_CHANCE)
 
 
-def _parts(text: str, target: str) -> tuple[float, float, float]:
-    wanted = words(target)
+def _parts(text: str, target: str) -> tuple[float, float, float, float]:
+    small, small_target = folded(text), folded(target)
+    wanted, shared = words(small_target), LCSseq.similarity(small, small_target)
     return (
-        1 - Levenshtein.distance(text, target) / max(len(text), len(target)),
-        LCSseq.similarity(text, target) / len(target),
-        _right_words(wanted, words(text)) / len(wanted),
+        1 - Levenshtein.distance(small, small_target) / max(len(text), len(target)),
+        shared / len(target),
+        _right_words(wanted, words(small)) / len(wanted),
+        LCSseq.similarity(text, target) / shared if shared else 1.0,
     )
 
 

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.metrics.text.normal import is_letter
+from benchmarks.metrics.text.normal import folded, is_letter
 
 SIGN = 1 << 24
 EDIT = SIGN << 16
-"""A key is edits, then signs taken into the window for nothing, then the number of a path: of equally good
-windows the shortest is taken, and of those the one that begins first."""
+"""A key is edits, then signs taken into the window for nothing or in the wrong case, then the number of a
+path: of equally good windows the shortest is taken, and of those the one that begins first."""
 
 NOWHERE = 1 << 62
 
@@ -46,7 +46,8 @@ def best_window(lines: Sequence[str], target: str) -> Window:
     A window begins and ends at the edge of a word, so that "PLANES" is not a right "PLANE". It may go on in a
     later line: the break counts as the space that the target has there, or as nothing, and lines between may
     be left out as a whole. Edits are insertions and deletions of one sign, so that a word of which less than
-    half is right is not taken, and no other text on the page can better a score by its spaces.
+    half is right is not taken, and no other text on the page can better a score by its spaces. Case is no
+    edit: it only decides between windows that are equally good otherwise.
 
     Args:
         lines: normal texts, none empty, in reading order.
@@ -79,6 +80,7 @@ class _Search:
     def __init__(self, lines: Sequence[str]) -> None:
         self.lines = lines
         self.signs = [np.array([ord(char) for char in line]) for line in lines]
+        self.small = [np.array([ord(char) for char in folded(line)]) for line in lines]
         self.starts = [_starts(line) for line in lines]
         self.ends = [_ends(line) for line in lines]
         self.paths: list[_Step] = []
@@ -98,7 +100,8 @@ class _Search:
         rows, ends_before, ends = [], NOWHERE, NOWHERE
         for number, above in enumerate(before):
             row = above + EDIT
-            equal = np.where(self.signs[number] == ord(sign), above[:-1], NOWHERE)
+            wrong_case = np.where(self.signs[number] == ord(sign), 0, SIGN)
+            equal = np.where(self.small[number] == ord(folded(sign)), above[:-1] + wrong_case, NOWHERE)
             np.minimum(row[1:], equal, out=row[1:])
             if sign == " ":
                 row[0] = self._entered(row[0], ends_before, number, " ")

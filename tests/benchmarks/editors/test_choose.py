@@ -17,9 +17,10 @@ from benchmarks.editors.choose import Sampling, chosen_editor
 from benchmarks.editors.endpoint import EndpointEditor
 from benchmarks.editors.pipeline import PipelineEditor
 from benchmarks.editors.registered import RegisteredEditor
-from benchmarks.editors.run import EditFailedError
+from benchmarks.editors.run import EditFailedError, run_editor
 from benchmarks.suites.item import MissingPictureError, Picture, SuiteError, picture_of_pixels
 from models.common.pixels import encode_jpeg, encode_png
+from models.common.progress import silent
 from models.common.seeding import derived_seed
 from models.registry.registry import promote, register_version
 from models.vlm import http
@@ -145,6 +146,37 @@ def test_a_huge_answer_is_not_read_to_its_end(monkeypatch):
 def test_a_wrong_key_stops_the_run():
     with loopback(lambda asked, number: as_json({}, 401)) as server, pytest.raises(ClientUnavailableError):
         service(server.url).edit([item()])
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        as_json({"error": {"message": "Authorization: Bearer SECRET is no key for this image"}}, 400),
+        as_json({"error": "SECRET"}, 500),
+        as_json({"data": [{"url": "http://SECRET@elsewhere/SECRET.png"}]}),
+        as_json({"data": [{"url": "http://SECRET/x.png"}]}),
+    ],
+)
+def test_a_key_that_a_service_repeats_is_not_kept_with_the_failure(response, tmp_path):
+    with loopback(lambda asked, number: response) as server:
+        made = run_editor([item("a")], service(server.url), folder=tmp_path / "run", batch=1, progress=silent)
+    assert made.problems["a"].startswith("the editor failed")
+    for path in (tmp_path / "run").rglob("*"):
+        assert not path.is_file() or b"SECRET" not in path.read_bytes()
+
+
+def test_a_service_that_nobody_runs_stops_the_run():
+    with loopback(lambda asked, number: None) as server:
+        pass  # the port is free again
+    with pytest.raises(ClientUnavailableError, match="Cannot connect"):
+        service(server.url).edit([item()])
+
+
+def test_copy_hands_the_first_source_back():
+    one = item("a")
+    np.testing.assert_array_equal(choose("copy").edit([one])[0], one.sources[0].pixels())
+    with pytest.raises(EditFailedError, match="no such source"):
+        choose("copy").edit([item(sources=(Picture("gone", gone),))])
 
 
 def gone():

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.perf.text_metric import main
+from benchmarks.perf.text_metric import gone_figure, main
 from models.common.pixels import encode_png
 
 
@@ -31,10 +31,14 @@ def folder(tmp_path: Path) -> Path:
         row("th", "ไทย"),
         row("zh", "茶", file="ocr_text/none.png"),
     ])  # fmt: skip
-    picture = np.full((80, 260, 3), 255, np.uint8)
-    cv2.putText(picture, "HOTEL 21", (20, 55), cv2.FONT_HERSHEY_SIMPLEX, 1.3, (0, 0, 0), 3, cv2.LINE_AA)
-    (data / "ocr_text/sign.png").write_bytes(encode_png(picture))
+    (data / "ocr_text/sign.png").write_bytes(encode_png(sign("HOTEL 21")))
     return data
+
+
+def sign(text: str) -> np.ndarray:
+    picture = np.full((80, 260, 3), 255, np.uint8)
+    cv2.putText(picture, text, (20, 55), cv2.FONT_HERSHEY_SIMPLEX, 1.3, (0, 0, 0), 3, cv2.LINE_AA)
+    return picture
 
 
 def test_each_language_has_a_figure_with_its_goal(folder, tmp_path, capsys):
@@ -49,6 +53,60 @@ def test_each_language_has_a_figure_with_its_goal(folder, tmp_path, capsys):
     assert "of 2 pictures" in shown
     assert "cannot name" in shown
     assert "there is no such file" in shown
+
+
+def pairs_in(folder: Path, *rows: dict[str, str]) -> list[str]:
+    """Writes pairs of images with words in them; returns the arguments that name them."""
+    folder.mkdir()
+    lines = []
+    for number, row in enumerate(rows):
+        names = {side: f"{number}_{side}.png" for side in ("source", "target")}
+        for side, name in names.items():
+            (folder / name).write_bytes(encode_png(sign(row[side])))
+        lines.append(json.dumps({**row, **names, "id": str(number)}, ensure_ascii=False))
+    (folder / "pairs.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return ["--pairs", str(folder / "pairs.jsonl"), "--root", str(folder)]
+
+
+def figures_of(path: Path) -> dict[str, tuple[float, bool]]:
+    return {figure["name"]: (figure["value"], figure["holds"]) for figure in json.loads(path.read_text())}
+
+
+EDITS = [
+    {"instruction": "Change 'HOTEL' to 'MOTEL'", "source": "HOTEL 21", "target": "MOTEL 21"},
+    {"instruction": "Change the number", "expected_text": "34", "source": "HOTEL 21", "target": "HOTEL 34"},
+    {"instruction": "Remove '21'", "source": "HOTEL 21", "target": "HOTEL"},
+    {"instruction": "Make 'HOTEL' bold", "source": "HOTEL 21", "target": "HOTEL 21"},
+    {"instruction": "Make it nicer", "source": "HOTEL 21", "target": "HOTEL 21"},
+]
+
+
+def test_edits_score_and_their_sources_do_not(folder, tmp_path, capsys):
+    bad = {**EDITS[0], "target": "HOTEL 21", "target_kind": "model:idle"}
+    given = pairs_in(tmp_path / "pairs", *EDITS, bad)
+    main(["--data", str(folder), *given, "--json", str(tmp_path / "f.json")])
+    found = figures_of(tmp_path / "f.json")
+    assert found["text.targets_mean"] == (1.0, True)  # without the output of a model
+    assert found["text.sources_mean"] == (0.0, True)
+    assert found["text.coverage"] == (0.8, True)  # of five edits that name a text
+    assert "does not see colour" in capsys.readouterr().out
+
+
+def test_targets_in_which_nothing_was_done_reach_no_goal(folder, tmp_path):
+    idle = [{**row, "target": row["source"]} for row in EDITS]
+    assert main(["--data", str(folder), *pairs_in(tmp_path / "pairs", *idle),
+                 "--json", str(tmp_path / "f.json")]) == 1  # fmt: skip
+    assert figures_of(tmp_path / "f.json")["text.targets_mean"] == (0.0, False)
+
+
+def test_pairs_that_are_not_there_are_told(folder, tmp_path, capsys):
+    assert main(["--data", str(folder), "--pairs", str(tmp_path / "none.jsonl")]) == 2
+    assert "none.jsonl" in capsys.readouterr().err
+
+
+def test_no_unedited_image_of_a_real_benchmark_is_gone(shared_data):
+    figure = gone_figure(shared_data("bench/rededit"))
+    assert (figure.name, figure.value, figure.holds) == ("text.gone_false", 0, True)
 
 
 def test_a_language_without_a_picture_reaches_no_goal(tmp_path, folder):

@@ -137,6 +137,23 @@ def test_no_answered_question_is_asked_again_and_what_failed_is(tmp_path, one_mo
     assert values["1"] == [4.0, 4.0, 4.0]
 
 
+@pytest.mark.parametrize("state", [ReplyState.API_FAILED, ReplyState.CUT_OFF])
+def test_a_question_that_fails_is_asked_once_for_all_views_and_models_and_again_in_the_next_run(
+    tmp_path, one_model, state
+):
+    failing = iter([Answer(state, note="status 503", tries=6)] * 2)
+    judge = Scripted(lambda r: next(failing, reply(4, 4, 4)))
+    twice = {"mine": one_model["mine"], "same": one_model["mine"]}
+    scores = judged(tmp_path, judge, twice, parallel=1)
+    assert len(judge.asked) == len(ITEMS)
+    expected = {"0": str(state), "1": str(state), "2": "ok", "3": "ok"}
+    assert states(scores) == states(scores, "official") == expected
+    assert sum(record["tries"] for record in read_records(tmp_path / "replies.jsonl")) == 6 + 6 + 1 + 1
+    again = Scripted(lambda request: reply(4, 4, 4))
+    assert set(states(judged(tmp_path, again, one_model)).values()) == {"ok"}
+    assert sorted(place[1] for place in again.asked) == ["0", "1"]
+
+
 def test_half_a_sign_in_a_reply_stops_no_run_now_or_when_it_goes_on(tmp_path, one_model):
     cut = reply(4, 4, 4) + "\n\ud83d"
     told = {
@@ -230,9 +247,10 @@ def test_what_the_official_script_would_draw_at_random_is_a_state(tmp_path, one_
     assert "draws a random score" in official["note"]
 
 
-def test_a_service_that_is_gone_at_the_second_attempt_leaves_what_the_first_one_said(tmp_path, one_model):
+@pytest.mark.parametrize("state", [ReplyState.API_FAILED, ReplyState.CUT_OFF])
+def test_what_fails_at_the_second_attempt_leaves_what_the_first_one_said(tmp_path, one_model, state):
     answers = {("SC", 1): "Sure!", ("PQ", 1): score(9, 9), ("PQ", 2): score(9, 9)}
-    gone = Answer(ReplyState.API_FAILED, note="status 503")
+    gone = Answer(state, note="status 503")
     scores = judged(
         tmp_path, Scripted(lambda r: answers.get((r.question.name, r.attempt), gone)), one_model, ITEMS[:1],
         protocol=gedit(GEDIT_PARTS),

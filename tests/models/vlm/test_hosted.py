@@ -108,6 +108,65 @@ def test_what_comes_before_the_turn_is_sent_as_each_service_wants_it():
     assert second["systemInstruction"] == {"parts": [{"text": "Rules of IF"}]}
 
 
+def cut(content):
+    return chat(content, finish_reason="length")
+
+
+def test_a_reply_that_was_cut_off_is_asked_for_with_more_room():
+    protocol = textedit({name: f"Rules of {name}" for name in ("IF", "TA", "VC", "LP", "SE")})
+    with loopback(lambda asked, number: cut("Sc") if number < 2 else chat("Score: 5")) as server:
+        answer = openai(server.url, protocol).ask(request(protocol))
+    assert (answer.state, answer.reply, answer.tries) == (ReplyState.OK, "Score: 5", 3)
+    rooms = [asked.json["max_tokens"] for asked in server.asked]
+    assert rooms == [500, 4096, 16_384]
+    assert {**server.asked[0].json, "max_tokens": 0} == {**server.asked[2].json, "max_tokens": 0}
+
+
+def test_geminis_reply_gets_more_room_too():
+    protocol = rededit(PROMPTS)
+    empty = {"candidates": [{"content": {"role": "model"}, "finishReason": "MAX_TOKENS"}]}
+    whole = {"candidates": [{"content": {"parts": [{"text": "5"}]}, "finishReason": "STOP"}]}
+    with loopback(lambda asked, number: as_json(whole if number else empty)) as server:
+        answer = gemini(server.url, protocol).ask(request(protocol))
+    assert (answer.state, answer.reply, answer.tries) == (ReplyState.OK, "5", 2)
+    first, second = (asked.json["generationConfig"] for asked in server.asked)
+    assert second == {**first, "maxOutputTokens": 16_384}
+
+
+@pytest.mark.parametrize("content", [None, "", "Prompt Comp"])
+def test_room_is_bounded_and_what_is_still_cut_off_has_a_state_of_its_own(content):
+    protocol = imgedit(PROMPTS)  # sets no limit of its own
+    with loopback(lambda asked, number: cut(content)) as server:
+        answer = openai(server.url, protocol).ask(request(protocol))
+    assert (answer.state, answer.reply, answer.tries) == (ReplyState.CUT_OFF, content or "", 2)
+    assert [asked.json.get("max_tokens") for asked in server.asked] == [None, 16_384]
+    assert "cut off at 16384 tokens" in answer.note
+
+
+def test_a_service_that_refuses_more_room_leaves_the_reply_cut_off():
+    protocol = gedit(GEDIT_PARTS)
+    refusal = as_json({"error": {"message": "max_tokens is too large"}}, 400)
+    with loopback(lambda asked, number: refusal if number else cut("{")) as server:
+        answer = openai(server.url, protocol).ask(request(protocol))
+    assert (answer.state, answer.reply, answer.tries) == (ReplyState.CUT_OFF, "{", 2)
+    assert "too large" in answer.note
+
+
+def test_a_key_that_a_service_repeats_is_in_no_part_of_the_answer():
+    protocol = imgedit(PROMPTS)
+    echo = "You sent Authorization: Bearer SECRET and SECRET."
+    for status in (200, 400, 503):
+        said = chat(echo) if status == 200 else as_json({"error": {"message": echo}}, status)
+        with loopback(lambda asked, number, said=said: said) as server:
+            answer = openai(server.url, protocol).ask(request(protocol))
+        assert "SECRET" not in json.dumps(vars(answer))
+        assert "[redacted]" in answer.reply + answer.note
+    said = as_json({"error": {"message": "x" * 250 + echo}}, 401)
+    with loopback(lambda asked, number: said) as server, pytest.raises(ClientUnavailableError) as caught:
+        openai(server.url, protocol).ask(request(protocol))
+    assert "SEC" not in str(caught.value)
+
+
 def test_without_a_key_none_is_sent():
     protocol = imgedit(PROMPTS)
     with loopback(lambda asked, number: chat("x")) as server:
@@ -147,7 +206,8 @@ def test_answers_as_openais_are_read(response, state, reply):
         ({"finishReason": "PROHIBITED_CONTENT"}, ReplyState.REFUSED, ""),
         ({"content": {"parts": [{"text": "5"}]}, "finishReason": "SAFETY"}, ReplyState.OK, "5"),
         ({"content": {"parts": [{"thought": True, "text": "hm"}, {"text": "5"}]}}, ReplyState.OK, "5"),
-        ({"content": {}, "finishReason": "MAX_TOKENS"}, ReplyState.OK, ""),
+        ({"content": {"role": "model"}, "finishReason": "MAX_TOKENS"}, ReplyState.CUT_OFF, ""),
+        ({"content": {"parts": [{"text": "5"}]}, "finishReason": "MAX_TOKENS"}, ReplyState.CUT_OFF, "5"),
     ],
 )
 def test_answers_as_geminis_are_read(answer, state, reply):

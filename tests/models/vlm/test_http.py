@@ -6,10 +6,12 @@ from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 from loopback import as_json, chat, loopback
 
 from models.vlm import http
+from models.vlm.client import ClientUnavailableError
 from models.vlm.http import Retries, checked_url, new_client, request_patiently, retry_after
 
 RETRIES = Retries(tries=5, first_wait=1.0, longest_wait=6.0, timeout=5)
@@ -24,6 +26,37 @@ def waits(responses, retries=RETRIES):
             lambda: client.stream("POST", server.url), retries=retries, key="k", wait=slept.append
         )
     return found, slept
+
+
+@pytest.mark.parametrize(("tries", "sent"), [(6, 4), (3, 3), (1, 1)])
+def test_where_nobody_listens_the_run_stops_after_a_few_tries_and_says_what_to_do(tries, sent):
+    with loopback(lambda asked, number: None) as server:
+        pass  # the port is free again
+    slept, retries = [], Retries(tries=tries, timeout=5)
+    client = new_client(retries, {})
+    with pytest.raises(ClientUnavailableError, match="Start the service, or correct its address") as caught:
+        request_patiently(
+            lambda: client.stream("POST", f"{server.url}/v1?key=SECRET"),
+            retries=retries, key="k", wait=slept.append,
+        )  # fmt: skip
+    assert len(slept) == sent - 1
+    assert f"Cannot connect to {server.url} ({sent} tries in a row" in str(caught.value)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_service_that_answers_in_between_is_waited_for():
+    refused = httpx.ConnectError("refused", request=httpx.Request("POST", "http://127.0.0.1:9"))
+    with loopback(lambda asked, number: as_json({}, 503)) as server:
+        client = new_client(RETRIES, {})
+        turns = iter([True, True, False, True, True])
+
+        def send():
+            if next(turns):
+                raise refused
+            return client.stream("POST", server.url)
+
+        found = request_patiently(send, retries=RETRIES, key="k", wait=lambda seconds: None)
+    assert (found.outcome, found.tries) == ("failed", 5)
 
 
 def test_waits_double_with_jitter_and_never_exceed_their_bound():

@@ -34,15 +34,16 @@ def test_what_was_stored_is_found_again_after_closing(path):
     again.close()
 
 
-def test_what_failed_is_not_answered_and_the_newest_record_counts(path):
+@pytest.mark.parametrize("state", ["api_failed", "cut_off"])
+def test_what_failed_or_was_cut_off_is_not_answered_and_the_newest_record_counts(path, state):
     store = Replies(path)
-    store.append(record("a", "api_failed"))
+    store.append(record("a", state))
     assert not store.answered("a")
     store.append(record("a", reply="later"))
     assert store.answered("a")
     assert store.get("a")["reply"] == "later"
     store.close()
-    assert [one["state"] for one in read_records(path)] == ["api_failed", "ok"]  # nothing is overwritten
+    assert [one["state"] for one in read_records(path)] == [state, "ok"]  # nothing is overwritten
 
 
 @pytest.mark.parametrize("cut", [1, 10, 40])

@@ -34,19 +34,36 @@ def sign(*lines: str) -> np.ndarray:
     return picture
 
 
-SOURCE = {"swap": sign("OPEN", "Cafe"), "gone": sign("OPEN", "Cafe"), "bold": sign("Cafe")}
+SOURCE = {
+    "swap": sign("OPEN", "Cafe"),
+    "gone": sign("OPEN", "Cafe"),
+    "move": sign("Cafe", ""),
+    "bold": sign("Cafe"),
+}
 TARGETS = [
     TextTarget("swap", "replace", old=("OPEN",), new=("CLOSED",), keep=("Cafe",), review="confirmed"),
     TextTarget("gone", "delete", old=("OPEN",), review="proposed"),
+    TextTarget("move", "style", keep=("Cafe",), review="confirmed"),
     TextTarget("bold", "style", keep=("Cafe",), review="confirmed"),
 ]
-GOOD = {"swap": sign("CLOSED", "Cafe"), "gone": sign("", "Cafe"), "bold": sign("Cafe")}
-BAD = {"swap": sign("CLOSED OPEN", "Cave"), "gone": sign("OPEN", "Cafe"), "bold": sign("Caffee")}
+GOOD = {
+    "swap": sign("CLOSED", "Cafe"),
+    "gone": sign("", "Cafe"),
+    "move": sign("", "Cafe"),
+    "bold": sign("Cafe"),
+}
+BAD = {
+    "swap": sign("CLOSED OPEN", "Cave"),
+    "gone": sign("OPEN", "Cafe"),
+    "move": sign("", "Caffee"),
+    "bold": sign("Caffee"),
+}
+DECIDED = ("swap", "gone", "move")
 
 
 def items() -> list[BenchItem]:
     return [
-        BenchItem(name, "text", "text", f"Edit {name}", (picture_of_pixels(name, pixels),))
+        BenchItem(name, "text", "text", f"{name} the text", (picture_of_pixels(name, pixels),))
         for name, pixels in SOURCE.items()
     ]
 
@@ -77,7 +94,7 @@ def made(tmp_path_factory):
 
 def test_right_texts_score_1_in_every_operation(made):
     found = values(made[2])
-    assert {found["good", name, "OCR"] for name in SOURCE} == {1.0}
+    assert {found["good", name, "OCR"] for name in DECIDED} == {1.0}
     assert found["good", "swap", "text_gone"] == 1
     assert found["good", "swap", "text_stayed"] == 1
 
@@ -88,7 +105,13 @@ def test_each_fault_is_told_by_its_own_figure(made):
     assert found["bad", "swap", "text_gone"] == 0
     assert found["bad", "swap", "text_stayed"] < 0.8
     assert found["bad", "gone", "OCR"] == found["bad", "gone", "text_gone"] == 0
-    assert found["bad", "bold", "OCR"] < 0.8
+    assert found["bad", "move", "OCR"] < 0.8
+
+
+def test_what_ocr_cannot_decide_is_unmeasured_for_every_model_and_counted(made):
+    rows = [row for row in made[2].rows if row["sample_id"] == "bold"]
+    assert {(row["model"], row["state"]) for row in rows} == {("bad", "unmeasured"), ("good", "unmeasured")}
+    assert all("does not see" in row["note"] for row in rows)
 
 
 def test_what_a_target_says_nothing_of_has_no_figure(made):
@@ -101,9 +124,10 @@ def test_the_report_says_whose_the_metric_is_and_how_many_targets_nobody_reviewe
     notes = " ".join(made[2].notes)
     assert "The text metric is ours" in notes
     assert "Weights: 0.4, 0.3, 0.3." in notes
-    assert "1 of 3 text targets are proposals of rules that nobody has reviewed" in notes
+    assert "0.05" in notes  # what case weighs
+    assert "1 of 4 text targets are proposals of rules that nobody has reviewed" in notes
     facts = made[2].facts["text_metric"]
-    counts = {"scored": 3, "scored_unreviewed": 1, "confirmed": 2, "proposed": 1, "rejected": 0}
+    counts = {"scored": 4, "scored_unreviewed": 1, "confirmed": 3, "proposed": 1, "rejected": 0}
     assert facts["targets"] == counts
     assert facts["reader"] == READER.identity
 
@@ -114,7 +138,7 @@ def test_where_old_and_new_texts_stand_is_told_by_sample(made):
         return min(heights), max(heights)
 
     _, _, result = made
-    assert set(result.places) == {"swap", "gone", "bold"}
+    assert set(result.places) == set(SOURCE)
     for name, line in (("swap", 0), ("gone", 0), ("bold", 0)):
         (box,) = result.places[name].source
         low, high = rows(box)
@@ -173,7 +197,10 @@ def test_a_text_that_cannot_be_read_in_the_source_cannot_be_seen_to_go(made):
     folder, found, _ = made
     targets = [TextTarget("bold", "delete", old=("OPEN",))]
     result = measure_text(items(), found, TextMetric(targets, READER), folder=folder, progress=silent)
-    assert values(result) == {}
+    assert {(row["measure"], row["state"]) for row in result.rows} == {
+        ("OCR", "unmeasured"),
+        ("text_gone", "unmeasured"),
+    }
 
 
 def test_missing_and_broken_outputs_are_the_worst_case_and_no_score(made, tmp_path):
@@ -183,10 +210,11 @@ def test_missing_and_broken_outputs_are_the_worst_case_and_no_score(made, tmp_pa
     found["mine"].paths["gone"] = tmp_path / "mine/gone.png"
     result = measure_text(items(), found, TextMetric(TARGETS, READER), folder=folder, progress=silent)
     states = {row["sample_id"]: row["state"] for row in result.rows if row["measure"] == "OCR"}
-    assert states == {"swap": "ok", "gone": "missing_output", "bold": "missing_output"}
+    lost = dict.fromkeys(SOURCE, "missing_output")
+    assert states == {**lost, "swap": "ok"}
 
 
-def test_without_its_source_a_text_is_read_and_what_needs_the_source_says_so(made, tmp_path):
+def test_without_its_source_nothing_can_be_held_against_it_and_every_metric_says_so(made, tmp_path):
     _, found, _ = made
 
     def gone():
@@ -197,11 +225,16 @@ def test_without_its_source_a_text_is_read_and_what_needs_the_source_says_so(mad
     rows = [row for row in result.rows if row["model"] == "good"]
     told = {(row["sample_id"], row["measure"]): row["state"] for row in rows}
     assert told == {
-        ("swap", "OCR"): "ok", ("swap", "text_gone"): "missing_source",
-        ("swap", "text_stayed"): "missing_source", ("gone", "OCR"): "missing_source",
-        ("gone", "text_gone"): "missing_source", ("bold", "OCR"): "ok",
-    }  # fmt: skip
-    assert {row["note"] for row in rows if row["state"] != "ok"} == {"swap.png cannot be read"}
+        (name, measure): "missing_source"
+        for name, measures in {
+            "swap": ("OCR", "text_gone", "text_stayed"),
+            "gone": ("OCR", "text_gone"),
+            "move": ("OCR",),
+            "bold": ("OCR",),
+        }.items()
+        for measure in measures
+    }
+    assert {row["note"] for row in rows} == {"swap.png cannot be read"}
 
 
 def test_the_same_samples_count_for_a_model_without_outputs(made, tmp_path):
@@ -228,6 +261,11 @@ def test_text_leads_where_no_judge_and_no_nearer_truth_does(made, tmp_path):
     assert {row["model"]: row["value"] for row in first}["good"] == 1
     assert all(row["low"] <= row["value"] <= row["high"] for row in first)
     assert first[0]["low"] < first[0]["high"]  # of the bad one, by three samples
+    assert {(row["scored"], row["samples"]) for row in first} == {(3, 4)}
+    (copying,) = result.figures["references"]["rows"]
+    assert copying["name"] == "Copying the source"
+    assert (copying["figures"]["OCR"], copying["figures"]["text_gone"]) == (0, 0)
+    assert copying["tasks"] == {"text": 0}
     page = result.page.read_text(encoding="utf-8")
     assert "Text as OCR reads it" in page
     assert "nobody has reviewed" in page
@@ -257,7 +295,8 @@ def plain(tmp_path):
     rows = []
     for name, pixels in SOURCE.items():
         (tmp_path / f"{name}.png").write_bytes(encode_png(pixels))
-        rows.append({"id": name, "task": "text", "instruction": f"Edit {name}", "sources": [f"{name}.png"]})
+        ask = f"{name} the text"
+        rows.append({"id": name, "task": "text", "instruction": ask, "sources": [f"{name}.png"]})
     rows[0]["expected_text"] = "CLOSED"
     (tmp_path / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     outputs(tmp_path / "out", {"good": GOOD, "bad": BAD})

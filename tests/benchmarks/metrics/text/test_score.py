@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Indel
 
 from benchmarks.metrics.text.normal import is_letter, normal, words
-from benchmarks.metrics.text.score import TextWeights, residual, score_text
+from benchmarks.metrics.text.score import CASE_WEIGHT, TextWeights, residual, score_text
 from benchmarks.metrics.text.window import best_window, without
 
 HAN = "春风化雨润无声匠心独运展宏图，。！"
@@ -115,9 +115,21 @@ def test_a_longer_word_is_not_the_word():
     assert score_text(["PLANE."], "PLANE").score == 1
 
 
-def test_case_counts():
-    assert score_text(["english"], "ENGLISH").score == 0
-    assert score_text(["English"], "english").score < 0.75
+@pytest.mark.parametrize("read", ["DRAGON BOAT FESTIVAL", "dragon boat festival", "dRAGON bOAT fESTIVAL"])
+def test_wrong_case_costs_its_own_small_weight_and_nothing_else(read):
+    found = score_text([read], "Dragon Boat Festival")
+    assert (found.levenshtein, found.completion, found.words) == (1, 1, 1)
+    assert found.case < 1
+    assert 1 - CASE_WEIGHT <= found.score < 1
+    assert found.score == pytest.approx(1 - CASE_WEIGHT * (1 - found.case))
+
+
+def test_of_two_places_the_one_in_the_right_case_counts():
+    assert score_text(["SALE", "Sale", "sale"], "Sale").score == 1
+
+
+def test_letters_whose_small_form_is_longer_keep_their_places():
+    assert score_text(["İSTANBUL 2024"], "İstanbul 2024").words == 1
 
 
 def test_width_and_kinds_of_quotes_do_not_count():
