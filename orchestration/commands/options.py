@@ -59,6 +59,9 @@ def on_home(command: Callable[..., None]) -> Callable[..., None]:
     )
     @wraps(command)
     def with_options(profile: str, images: Path | None, home: Path | None, **rest: Any) -> None:
+        variables = click.get_current_context().obj
+        if variables is not None:
+            click.echo(variables, err=True)
         options = report_errors(lambda: resolve_options(profile, images, home), ProfileError, HomeError)
         command(options, **rest)
 
