@@ -9,11 +9,15 @@ if TYPE_CHECKING:
 
 OUR_PACKAGES = ("assets.", "benchmarks.", "models.", "orchestration.", "trainers.")
 
-FREE_SPACE = "Free space on that disk, then run the same command again."
+FREE_SPACE = (
+    "Free space on the disk of the home, of the folder that is written to, or of TMPDIR; then run the same "
+    "command again."
+)
 WRITABLE = "Make it writable, or choose another folder; then run the same command again."
 ADVICE: Mapping[str, str] = {
     "no space left on device": FREE_SPACE,
     "disk is full": FREE_SPACE,  # SQLite
+    "disk i/o error": FREE_SPACE,  # SQLite, which also says so when it cannot write its journal
     "disk quota exceeded": FREE_SPACE,
     "read-only file system": WRITABLE,
     "readonly database": WRITABLE,  # SQLite

@@ -46,22 +46,27 @@ def end_on_interrupt() -> Iterator[None]:
     unraisable, sys.unraisablehook = sys.unraisablehook, _show_unraisable
     arrived, say = threading.Event(), _once(_say)
     threading.Thread(target=_end_after_interrupt, args=(reader, arrived, say), daemon=True).start()
+    interrupted = False
     try:
         yield
+    except KeyboardInterrupt:
+        interrupted = True
     except BaseException as error:
-        # Libraries turn the interrupt into exceptions of their own.
-        if not isinstance(error, KeyboardInterrupt) and not arrived.is_set():
+        # Libraries turn the interrupt into exceptions of their own, before the thread has read the signal.
+        expected = isinstance(error, click.ClickException | click.exceptions.Exit)
+        if not arrived.wait(0.0 if expected else POLL_SECONDS):
             raise
-        say()
-        if arrived.wait(POLL_SECONDS):
-            sys.stdout.flush()
-            os._exit(EXIT_CODE)  # the interpreter's own end takes a second, and waits for threads
-        raise click.exceptions.Exit(EXIT_CODE) from error
     finally:
         signal.signal(signal.SIGTERM, handler)
         signal.set_wakeup_fd(wakeup)
         sys.unraisablehook = unraisable
         os.close(writer)
+    if interrupted or arrived.is_set():  # web servers return from an interrupt as if all was done
+        say()
+        if arrived.wait(POLL_SECONDS):
+            sys.stdout.flush()
+            os._exit(EXIT_CODE)  # the interpreter's own end takes a second, and waits for threads
+        raise click.exceptions.Exit(EXIT_CODE)
 
 
 @contextmanager
@@ -104,9 +109,15 @@ def _show_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
 
 
 def _once(action: Callable[[], None]) -> Callable[[], None]:
-    """Returns a function that calls the action the first time only, in whichever thread."""
-    called = threading.Lock()
-    return lambda: action() if called.acquire(blocking=False) else None
+    """Returns a function that calls the action the first time only, and returns when that call has ended."""
+    lock, left = threading.Lock(), [action]
+
+    def call() -> None:
+        with lock:
+            if left:
+                left.pop()()
+
+    return call
 
 
 def _say() -> None:

@@ -1,6 +1,7 @@
 """The options that choose a home, shared by all commands that use one, and errors as messages."""
 
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -14,6 +15,9 @@ from assets.lake.lake import Lake
 from orchestration.environment import HOME, IMAGES, PROFILE
 from orchestration.profile import Profile, default_home, load_profile, profile_path, with_images
 from orchestration.profile_errors import ProfileError
+
+WIDE = 10_000
+"""Characters in a line of a table that no terminal shows."""
 
 Result = TypeVar("Result")
 
@@ -103,5 +107,8 @@ def report_errors(action: Callable[[], Result], *errors: type[Exception]) -> Res
 
 
 def plain_console() -> Console:
-    """Returns a console on standard output that interprets neither markup nor emoji codes."""
-    return Console(markup=False, emoji=False)
+    """Returns a console on standard output that interprets neither markup nor emoji codes.
+
+    In a pipe or a file it does not fold lines, so that programs find whole paths.
+    """
+    return Console(markup=False, emoji=False, width=None if sys.stdout.isatty() else WIDE)

@@ -1,6 +1,7 @@
 """No process outlives the one that it belongs to, whichever way that one ends."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -105,6 +106,30 @@ def none_left(start) -> bool:
     while start.left() and time.monotonic() < end:
         time.sleep(0.05)
     return not start.left()
+
+
+STARTS = re.compile(
+    r"subprocess\.(Popen|run|call|check_\w+)\(|ProcessPoolExecutor\(|\.Process\("
+    r"|os\.(fork|spawn\w+|posix_spawn\w*|system)\("
+)
+ENDING = {
+    "models/common/processes.py": "supervises, and owns pools",
+    "orchestration/launch.py": "starts a supervised command",
+    "orchestration/screenshots.py": "starts a supervised command",
+    "orchestration/ui.py": "starts supervised commands",
+    "assets/corpora/probe.py": "calls die_with_parent",
+    "assets/lake/steps.py": "waits for git, which takes milliseconds",
+    "benchmarks/perf/house.py": "is run by people",
+    "benchmarks/perf/scoring.py": "is run by people, and kills what it starts",
+}
+"""Every file that starts a process, and why that process does not outlive it."""
+
+
+def test_every_place_that_starts_a_process_is_known_to_end_it():
+    packages = ("assets", "benchmarks", "models", "orchestration", "trainers")
+    sources = [path for package in packages for path in (REPOSITORY / package).rglob("*.py")]
+    starting = {str(path.relative_to(REPOSITORY)) for path in sources if STARTS.search(path.read_text())}
+    assert starting == ENDING.keys()
 
 
 @LINUX
