@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import click
 
-from orchestration.environment import quiet
+from orchestration.environment import quiet, variables_in_use
+from orchestration.faults import refusal
+from orchestration.interrupts import end_on_interrupt
 
 
 class CommandSpec(NamedTuple):
@@ -92,6 +94,20 @@ class LazyGroup(click.Group):
         """Returns a command after importing its module, or None if the command does not exist."""
         spec = COMMANDS.get(cmd_name)
         return None if spec is None else getattr(import_module(spec.module), spec.attribute)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Runs a command, from the import of its module on, until it ends or is interrupted."""
+        ctx.obj = variables_in_use()  # shown by the commands that use a profile
+        with end_on_interrupt():
+            try:
+                return super().invoke(ctx)
+            except click.ClickException:
+                raise
+            except Exception as error:
+                refused = refusal(str(error))
+                if refused is None:
+                    raise
+                raise click.ClickException(refused) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Writes the commands and their summaries."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple, TextIO
 
+import dagster as dg
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -21,6 +22,7 @@ SHOW_EVERY_SECONDS = 0.5
 TRUST_SECONDS = 20.0
 """Weight, in seconds, of the assumption that this machine is as fast as the reference machine."""
 
+INTERRUPTS = {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}
 DONE, KEPT, FAILED = ("done", "green"), ("kept", "dim"), ("FAILED", "red")
 
 
@@ -92,8 +94,10 @@ class RunConsole(logging.Handler):
         elif kind == "ASSET_MATERIALIZATION" and self._is_current(step):
             reused = event.event_specific_data.materialization.metadata.get("reused")
             self._mark = KEPT if reused is not None and reused.value else DONE
-        elif kind in ("STEP_SUCCESS", "STEP_FAILURE") and self._is_current(step):
-            self._finish(self._mark if kind == "STEP_SUCCESS" else FAILED)
+        elif kind == "STEP_SUCCESS" and self._is_current(step):
+            self._finish(self._mark)
+        elif kind == "STEP_FAILURE" and self._is_current(step) and not is_interrupt(event):
+            self._finish(FAILED)
         elif record.levelno >= logging.WARNING and event is None and self._is_current(meta.get("step_key")):
             self._console.print(Text(meta["orig_message"], style="yellow"), soft_wrap=True)
 
@@ -165,6 +169,12 @@ class RunConsole(logging.Handler):
         finished, assets = len(self._took), len(self._expected)
         elapsed, left = time.monotonic() - self._begin, self.seconds_left()
         return f"{finished}/{assets} assets, {clock(elapsed)} elapsed, about {clock(left)} left"
+
+
+def is_interrupt(event: dg.DagsterEvent) -> bool:
+    """Returns whether an interrupt made the step or the run of an event fail."""
+    error = getattr(event.event_specific_data, "error", None)
+    return error is not None and error.cls_name in INTERRUPTS
 
 
 def clock(seconds: float) -> str:

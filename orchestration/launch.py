@@ -8,14 +8,14 @@ from pathlib import Path
 
 import dagster as dg
 
-from trainers.launch.local import INTERRUPTED, training_command, training_environment
+from orchestration.faults import refusal
+from orchestration.interrupts import saving
+from trainers.launch.local import INTERRUPTED, STOP_SECONDS, training_command, training_environment
 
 LOG_LINES = 80
 """Lines of the log in an error message. The ranks that waited for a failed rank log their errors after it."""
 
 POLL_SECONDS = 0.2
-STOP_SECONDS = 60.0
-"""How long the ranks may take to save a checkpoint after SIGTERM."""
 
 
 class TrainingFailedError(RuntimeError):
@@ -55,7 +55,12 @@ def launch_trainer(context: dg.AssetExecutionContext, run_file: Path, ranks: int
                 logged = _log_figures(context, session, logged)
                 time.sleep(POLL_SECONDS)
         except BaseException:
-            _stop(trainer)
+            context.log.warning(
+                f"Stopping: the training saves a checkpoint first, for up to {STOP_SECONDS:.0f} s."
+            )
+            with saving():
+                trainer.terminate()
+                trainer.wait()
             raise
     _log_figures(context, session, logged)
     if code == INTERRUPTED:
@@ -63,8 +68,12 @@ def launch_trainer(context: dg.AssetExecutionContext, run_file: Path, ranks: int
             "The training run was stopped and saved a checkpoint. Run the same command again to resume it."
         )
     if code != 0:
+        tail = _tail(log_file)
+        reason = refusal(tail)
         raise TrainingFailedError(
-            f"The trainer ended with code {code}. The end of {log_file}:\n{_tail(log_file)}"
+            f"{reason} The whole log is {log_file}."
+            if reason is not None
+            else f"The trainer ended with code {code}. The end of {log_file}:\n{tail}"
         )
 
 
@@ -76,15 +85,6 @@ def _log_figures(context: dg.AssetExecutionContext, session: dg.PipesSession, lo
         text = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
         context.log.info(f"{message['stage']}: step {message['step']} of {message['steps']}, {text}")
     return len(messages)
-
-
-def _stop(trainer: subprocess.Popen[bytes]) -> None:
-    trainer.terminate()
-    try:
-        trainer.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        trainer.kill()
-        trainer.wait()
 
 
 def _tail(log_file: Path) -> str:

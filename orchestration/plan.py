@@ -112,14 +112,17 @@ def print_plan(profile: Profile, home: Path, selection: dg.AssetSelection, conso
     rows = plan(profile, home, selection)
     size = parameter_count(profile.training.trainer.editor)
     console.print(f"{profile.name}: {profile.description}; an editor of {size:,} parameters", soft_wrap=True)
-    table = Table(caption=f"home: {home}")
+    table = Table()
     for column in ("asset", "state", "why", "runs on", "needs"):
         table.add_column(column, overflow="fold")
     for row in rows:
+        if row.asset == "demo_corpus" and profile.demo is None:
+            continue  # its step only notes that there is no such corpus
         style = {"finished": "green", "due": "yellow", "depends": "dim"}[row.state]
         why = "\n".join([reason.text for reason in row.reasons[:SHOWN_REASONS]] + _more(row))
         table.add_row(row.asset, Text(row.state, style=style), why, row.runs_on, Text("\n".join(row.needs)))
     console.print(table)
+    console.print(f"home: {home}", soft_wrap=True)
 
 
 def _more(row: PlannedAsset) -> list[str]:

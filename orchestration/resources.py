@@ -1,6 +1,5 @@
 """The Dagster resources: lake, executor, progress, launcher, and the sections of the profile."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from assets.training.config import Tracking
 from models.common.progress import Progress
 from orchestration.launch import launch_trainer
 from orchestration.profile import Profile
-from orchestration.profile_errors import ProfileError
-from orchestration.profile_text import PASSWORD
 from trainers.stages.registry import STAGE_NAMES
 
 LOG_EVERY_SHARE = 0.1
@@ -63,20 +60,8 @@ def build_resources(profile: Profile, home: Path, progress: Progress | None) -> 
 
 
 def tracking(profile: Profile, home: Path) -> Tracking:
-    """Returns where MLflow stores runs and versions.
-
-    It is the server of the profile, else that of MLFLOW_TRACKING_URI, else SQLite in the home.
-
-    Raises:
-        ProfileError: the address in MLFLOW_TRACKING_URI contains a password.
-    """
-    experiment = profile.tracking.experiment
-    server = profile.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if server and PASSWORD.search(server):
-        raise ProfileError(
-            "MLFLOW_TRACKING_URI contains a password, which would be written to the files of every run. Set "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead."
-        )
+    """Returns where MLflow stores runs and versions: the server of the profile, else SQLite in the home."""
+    experiment, server = profile.tracking.experiment, profile.tracking.uri
     if server:
         return Tracking(server, experiment, profile.tracking.model, artifact_location=None)
     store = home / "mlflow"

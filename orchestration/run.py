@@ -14,10 +14,16 @@ from assets.lake.materialize import FORCE_TAG, PARTITIONED
 from assets.lake.steps import read_manifests
 from assets.training.assets import FRESH_TAG
 from orchestration.automation import batch_range, register_batches
-from orchestration.console import RunConsole
+from orchestration.console import RunConsole, is_interrupt
 from orchestration.definitions import build_definitions
+from orchestration.faults import failure_reason
 from orchestration.home import BusyHomeError, lock_home
-from orchestration.instance import BY_COMMAND_LINE, WORKING, mark_killed_runs_failed, open_instance
+from orchestration.instance import (
+    BY_COMMAND_LINE,
+    WORKING,
+    mark_killed_runs_failed,
+    open_instance,
+)
 from orchestration.plan import PlannedAsset, plan
 from orchestration.profile import Profile
 from orchestration.reference import UNKNOWN_SECONDS, reference_seconds, seconds
@@ -125,18 +131,15 @@ def _execute(
         run_config={"loggers": {"console": {"config": {}}}},
         raise_on_error=False,
     )
+    if any(event.is_failure and is_interrupt(event) for event in result.all_events):
+        raise KeyboardInterrupt
     if not result.success:
         raise RunFailedError(_reason(result))
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:
-    for event in result.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            cause = error
-            while cause is not None and cause.cause is not None:
-                cause = cause.cause
-            message = cause.message.strip() if cause is not None else "no reason was recorded"
-            return f"{event.step_key} failed: {message}"
+    reason = failure_reason(result.all_events)
+    if reason is not None:
+        return reason
     failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
     return f"checks failed: {json.dumps(failed)}" if failed else "the run ended without success"

@@ -22,9 +22,11 @@ from PIL import Image
 
 from assets.lake.lake import Lake
 from assets.lake.steps import preview_path
+from models.common.processes import supervised
 from orchestration.commands.options import HomeOptions, on_home
 
 TIMEOUT_SECONDS = 180
+STOP_SECONDS = 10.0
 GRAPH_WINDOW = (2000, 900)
 """Pixels; the graph of groups fills the width of the page, so its labels stay readable in a README."""
 
@@ -73,16 +75,8 @@ def dagster_pages(options: HomeOptions) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "orchestration.cli",
-        "ui",
-        "--only",
-        "dagster",
-        "--dagster-port",
-        str(port),
-    ]
+    ui = [sys.executable, "-m", "orchestration.cli", "ui", "--only", "dagster", "--dagster-port", str(port)]
+    command = supervised(ui, stop_seconds=STOP_SECONDS)
     server = subprocess.Popen(command, env=os.environ | options.environment, stdout=subprocess.DEVNULL)
     try:
         url = f"http://127.0.0.1:{port}"

@@ -1,7 +1,6 @@
 """Starts the web servers of a home: Dagster with its daemon, and MLflow."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -9,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.common.processes import supervised
 from orchestration.environment import QUIET
 from orchestration.instance import dagster_home
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 1.5
+"""How long the servers may take to end; an open browser tab would keep them for minutes."""
 
 
 class ServerStoppedError(RuntimeError):
@@ -50,19 +51,19 @@ def servers(home: Path, host: str, dagster_port: int, mlflow_port: int) -> list[
     location = ("-m", "orchestration.definitions")
     webserver = ("dagster_webserver", "--host", host, "--port", str(dagster_port), *location)
     return [
-        Server("dagster", _bound_to_this_process(*webserver), f"http://{host}:{dagster_port}"),
-        Server("dagster-daemon", _bound_to_this_process("dagster._daemon", "run", *location), None),
-        Server("mlflow", _bound_to_this_process(*mlflow), f"http://{host}:{mlflow_port}"),
+        Server("dagster", _command(*webserver), f"http://{host}:{dagster_port}"),
+        Server("dagster-daemon", _command("dagster._daemon", "run", *location), None),
+        Server("mlflow", _command(*mlflow), f"http://{host}:{mlflow_port}"),
     ]
 
 
-def _bound_to_this_process(*module: str) -> tuple[str, ...]:
-    """Returns the command that runs a module and ends when this process ends, even by SIGKILL."""
-    return (sys.executable, "-m", "models.common.processes", "-m", *module)
+def _command(*module: str) -> tuple[str, ...]:
+    """Returns the command that runs a module and ends, with all that it started, when this process ends."""
+    return tuple(supervised([sys.executable, "-m", *module], stop_seconds=STOP_SECONDS))
 
 
 def serve(home: Path, variables: Mapping[str, str], selected: list[Server]) -> None:
-    """Runs the servers until Ctrl-C or SIGTERM, then ends them. Each writes to `logs/NAME.log` in the home.
+    """Runs the servers until an interrupt, then ends them. Each writes to `logs/NAME.log` in the home.
 
     Args:
         home: folder that holds all state of the profile.
@@ -75,7 +76,6 @@ def serve(home: Path, variables: Mapping[str, str], selected: list[Server]) -> N
     logs = home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, **QUIET, **variables, "DAGSTER_HOME": str(dagster_home(home))}
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for server in selected:
@@ -84,8 +84,6 @@ def serve(home: Path, variables: Mapping[str, str], selected: list[Server]) -> N
                     server.command, env=environment, stdout=log, stderr=subprocess.STDOUT
                 )
         _wait(processes, logs)
-    except KeyboardInterrupt:
-        return
     finally:
         _stop(list(processes.values()))
 
@@ -103,10 +101,5 @@ def _wait(processes: dict[str, subprocess.Popen[bytes]], logs: Path) -> None:
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
     for process in processes:
         process.terminate()
-    deadline = time.monotonic() + STOP_SECONDS
     for process in processes:
-        try:
-            process.wait(max(deadline - time.monotonic(), 0.1))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.wait()

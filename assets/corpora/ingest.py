@@ -11,6 +11,7 @@ from assets.corpora.batches import IngestBatch, raw_tables
 from assets.corpora.config import CorporaConfig, CorpusConfig
 from assets.corpora.probe import DECODER_VERSION, NOT_MEASURED, Probe, image_probe
 from assets.corpora.readers.folder import (
+    CorpusError,
     CorpusFile,
     FileMetadata,
     corpus_root,
@@ -42,6 +43,22 @@ class Outcome(NamedTuple):
 
 Outcomes = Mapping[str, Outcome]
 """Earlier outcomes of a batch, by path."""
+
+
+class NoReadableImageError(CorpusError):
+    """No file of any corpus is a readable image.
+
+    Attributes:
+        files: how many files there are.
+    """
+
+    def __init__(self, records: pl.DataFrame) -> None:
+        self.files = records.height
+        reasons = [f"{path}: {error}" for path, error in records.select("path", "error").head(3).iter_rows()]
+        super().__init__(
+            f"None of the {self.files} files of the corpora is a readable image ({'; '.join(reasons)}). Add "
+            "JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP files."
+        )
 
 
 class ProbedFile(NamedTuple):

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from models.common.pixels import UnreadableImageError, decode
+from models.common.processes import die_with_parent
 
 Probe = Callable[[bytes], str | None]
 """Takes the bytes of an image file; returns the reason why it is unreadable, or None."""
@@ -135,7 +136,9 @@ def _limit_resources(memory_mib: int) -> None:
 
 
 def main() -> None:
-    """Decodes images for the parent process until the pipe is closed."""
+    """Decodes images for the parent process until the pipe is closed or the parent dies."""
+    die_with_parent(signal.SIGKILL)  # a decoder that hangs does not notice that the pipe was closed
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C must not become the reason why an image fails
     seconds, memory_mib = int(sys.argv[1]), int(sys.argv[2])
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # output of a decoder must not be read as a reply

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import dagster as dg
 
+from assets.corpora.ingest import NoReadableImageError
 from assets.dedup.config import DedupConfig
 from assets.dedup.copy_descriptor import nearest_similarities, train_copy_descriptor
 from assets.dedup.deduplicate import deduplicate_images
@@ -12,6 +13,7 @@ from assets.engine.pool import Executor
 from assets.lake.lake import Lake
 from assets.lake.materialize import materialize, reads
 from assets.lake.paths import COPY_DESCRIPTOR
+from assets.lake.schemas import RECORDS
 from assets.lake.steps import StepOutput, handed_on
 from assets.measured.pdq import PDQ
 from assets.measured.photometric import PHOTOMETRIC
@@ -42,6 +44,8 @@ def copy_descriptor(
 
     def build() -> StepOutput:
         shards = handed_on(lake, "measured", "images/*")
+        if not shards:
+            raise NoReadableImageError(lake.read_tables("records", RECORDS))
         trained = train_copy_descriptor(lake, shards, descriptor, progress)
         measure = descriptor_measure(lake.local_path(COPY_DESCRIPTOR))
         measured = measure_shards(lake, shards, [measure], workers=engine.workers, progress=progress)

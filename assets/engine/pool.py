@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import TypeVar
 
+from models.common.processes import process_pool
 from models.common.progress import Progress, tracked
 
 Shard = TypeVar("Shard")
@@ -34,22 +34,18 @@ def map_shards(
     """Returns `function(shard)` for each shard, in the order of the shards.
 
     The function must be importable from a worker process, idempotent and safe to retry; it skips work that is
-    done already. An exception in a worker is raised here, and shards that have not started are cancelled.
+    done already. An exception in a worker is raised here, and shards that have not started are cancelled. The
+    workers end with this process, and an interrupt kills them.
     """
     if workers <= 1 or len(shards) <= 1:
         return [function(shard) for shard in tracked(shards, len(shards), what, progress)]
     progress(what, 0, len(shards))
     results: dict[int, Result] = {}
-    context = get_context("spawn")  # forking a process with threads, such as Dagster's, can deadlock
-    with ProcessPoolExecutor(min(workers, len(shards)), context, initializer=limit_threads) as pool:
+    with process_pool(min(workers, len(shards)), limit_threads) as pool:
         futures = {pool.submit(function, shard): index for index, shard in enumerate(shards)}
-        try:
-            for future in as_completed(futures):
-                results[futures[future]] = future.result()
-                progress(what, len(results), len(shards))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            results[futures[future]] = future.result()
+            progress(what, len(results), len(shards))
     return [results[index] for index in range(len(shards))]
 
 

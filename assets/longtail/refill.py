@@ -59,10 +59,9 @@ def refill(
         ValueError: the demand file is not valid.
     """
     demand, not_made = split_demand(lake.read_table(COVERAGE_PATH, COVERAGE), config, synthesized.templates)
+    earlier = plan_requests(kept, synthesized)
     vectors = image_vectors(lake, kept)
-    requests = plan_refill(
-        plan_requests(kept, synthesized), kept, vectors, demand=demand, templates=synthesized.templates
-    )
+    requests = plan_refill(earlier, kept, vectors, demand=demand, templates=synthesized.templates)
     before = counts_by_category(lake.read_table(SYNTHESIZED_SAMPLES, SAMPLES))
     made = synthesize(lake, requests, REFILLED, synthesized, workers=workers, progress=progress)
     added = counts_by_category(lake.read_table(REFILL_SAMPLES, SAMPLES))

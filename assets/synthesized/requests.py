@@ -37,6 +37,16 @@ def edit_request(template: str, sources: Sequence[Mapping[str, str]]) -> EditReq
     return EditRequest(template, source_ids, first["group_id"], first["split"], "; ".join(licenses), key)
 
 
+class NoTrainingImageError(ValueError):
+    """`filtered` kept no training image, so there is nothing to make pairs of."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "filtered kept no training image, so there is nothing to make pairs of. `emberline explain` with "
+            "the path of a file says which rule dropped it. Add images, or change filtered.rules."
+        )
+
+
 def plan_requests(kept: pl.DataFrame, config: SynthesizedConfig) -> list[EditRequest]:
     """Returns the forward pairs of both splits, balanced over templates and images.
 
@@ -46,10 +56,15 @@ def plan_requests(kept: pl.DataFrame, config: SynthesizedConfig) -> list[EditReq
     Args:
         kept: the kept images with image_id, group_id, split and license; repeated images are ignored.
         config: the templates, the number of pairs of each split and the seed.
+
+    Raises:
+        NoTrainingImageError: no image is for training.
     """
     images = kept.unique("image_id", keep="first", maintain_order=True).sort("image_id")
     counts = dict(zip(SPLITS, (config.train_pairs, config.heldout_pairs), strict=True))
     requests = []
+    if images.filter(pl.col("split") == "train").is_empty():
+        raise NoTrainingImageError
     for split in SPLITS:
         rows = images.filter(pl.col("split") == split).select("image_id", "group_id", "split", "license")
         requests += _plan_split(rows.to_dicts(), counts[split], config, split)

@@ -1,6 +1,7 @@
 """`emberline rate`: a blind study from its images to its figures."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -104,7 +105,7 @@ def create(
         )
     _report_gaps(made)
     click.echo(f"{study}: {len(made.items)} items, {len(made.models)} models.")
-    click.echo(f"Next: emberline rate invite {study} NAME")
+    click.echo(f"Next: emberline rate invite {shlex.quote(str(study))} NAME")
 
 
 @rate.command("invite")
@@ -152,7 +153,7 @@ def serve(study: Path, url: str | None, host: str, port: int, public_url: str | 
 
     engine, found = _open(study, url)
     if not raters_of(engine, found.study_id):
-        click.echo(f"Nobody is invited yet: emberline rate invite {study} NAME", err=True)
+        click.echo(f"Nobody is invited yet: emberline rate invite {shlex.quote(str(study))} NAME", err=True)
     address = public_url or f"http://{host}:{port}"
     click.echo(f"{found.title}: {address} (Ctrl-C ends it)")
     app = create_app(study, engine, address)

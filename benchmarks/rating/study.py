@@ -1,6 +1,7 @@
 """A blind study as data: what is shown to whom in which order, and on what scale it is rated (report 5.1)."""
 
 import hashlib
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -116,7 +117,9 @@ def read_study(folder: Path) -> Study:
     """
     path = folder / STUDY_FILE
     if not path.exists():
-        raise StudyError(f"{path} is missing. Make a study with `emberline rate create {folder} ...`.")
+        raise StudyError(
+            f"{path} is missing. Make a study with `emberline rate create {shlex.quote(str(folder))} ...`."
+        )
     try:
         return Study.model_validate_json(path.read_bytes())
     except ValidationError as error:

@@ -5,10 +5,10 @@ import io
 import os
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from models.common.pixels import decode, encode_jpeg, shrink
+from models.common.processes import process_pool
 
 LARGE = 256
 """Long side in pixels of a stored thumbnail."""
@@ -97,8 +98,7 @@ def decoding_workers(files: int) -> Iterator[Executor | None]:
         yield None
         return
     count = min(os.cpu_count() or 1, MAX_WORKERS)
-    context = get_context("spawn")  # a fork of a process with threads may deadlock
-    with ProcessPoolExecutor(count, context, initializer=cv2.setNumThreads, initargs=(1,)) as workers:
+    with process_pool(count, partial(cv2.setNumThreads, 1)) as workers:
         yield workers
 
 

@@ -92,8 +92,10 @@ class EmberlineEditPipeline(DiffusionPipeline):
         Raises:
             PipelineInputError: an argument is not valid.
         """
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        references = _references(image, prompts, single=isinstance(prompt, str))
+        # What is no sequence, such as the None of an empty cell of a table, is refused as a prompt below.
+        single = isinstance(prompt, str) or not isinstance(prompt, Sequence)
+        prompts = [prompt] if single else list(prompt)
+        references = _references(image, prompts, single=single)
         size = (height or int(self.config["sample_size"]), width or int(self.config["sample_size"]))
         self._check(prompts, num_inference_steps, output_type, size)
         device = self._execution_device

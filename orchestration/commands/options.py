@@ -1,6 +1,7 @@
 """The options that choose a home, shared by all commands that use one, and errors as messages."""
 
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -15,6 +16,9 @@ from orchestration.environment import HOME, IMAGES, PROFILE
 from orchestration.home import open_home
 from orchestration.profile import Profile, default_home, load_profile, profile_path, with_images
 from orchestration.profile_errors import ProfileError
+
+WIDE = 10_000
+"""Characters in a line of a table that no terminal shows."""
 
 Result = TypeVar("Result")
 
@@ -60,6 +64,9 @@ def on_home(command: Callable[..., None]) -> Callable[..., None]:
     )
     @wraps(command)
     def with_options(profile: str, images: Path | None, home: Path | None, **rest: Any) -> None:
+        variables = click.get_current_context().obj
+        if variables is not None:
+            click.echo(variables, err=True)
         options = report_errors(lambda: resolve_options(profile, images, home), ProfileError, HomeError)
         command(options, **rest)
 
@@ -115,5 +122,8 @@ def report_errors(action: Callable[[], Result], *errors: type[Exception]) -> Res
 
 
 def plain_console() -> Console:
-    """Returns a console on standard output that interprets neither markup nor emoji codes."""
-    return Console(markup=False, emoji=False)
+    """Returns a console on standard output that interprets neither markup nor emoji codes.
+
+    In a pipe or a file it does not fold lines, so that programs find whole paths.
+    """
+    return Console(markup=False, emoji=False, width=None if sys.stdout.isatty() else WIDE)

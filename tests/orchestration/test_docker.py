@@ -82,7 +82,10 @@ def test_mlflow_knows_its_own_name_and_starts_no_jobs():
     assert hosts is not None
     assert {"mlflow:5000", "localhost:5000", "127.0.0.1:5000"} <= set(hosts[1].split(","))
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
-    assert SERVICES["dagster"]["environment"]["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"
+
+
+def test_the_profile_names_the_tracking_server():
+    assert all("MLFLOW_TRACKING_URI" not in SERVICES[name].get("environment", {}) for name in SERVICES)
 
 
 def test_what_a_service_waits_for_and_keeps_is_there():

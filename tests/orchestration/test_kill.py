@@ -1,13 +1,20 @@
-"""kill -9 of the whole process group at five moments; each rerun goes on and ends with the same bytes."""
+"""kill -9 at many moments: each rerun goes on and ends with the same bytes, and no process lives on."""
 
 import os
+import random
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+import pytest
+from tiny import write_tiny_profile
 from tiny_run import REPOSITORY, one_thread
 
 from assets.lake.lake import Lake
@@ -90,3 +97,97 @@ def test_a_run_killed_at_five_moments_ends_with_the_bytes_of_an_undisturbed_one(
         if files != found[name]
     }
     assert not different
+
+
+SECONDS = 5
+"""How long after a kill a process may be alive."""
+
+KILLS = 25
+
+
+def start_marked(arguments: list[str], mark: str) -> subprocess.Popen[bytes]:
+    """Starts a command all of whose processes inherit a mark in their environment."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "orchestration.cli", *arguments],
+        cwd=REPOSITORY,
+        env=one_thread() | {"MARK": mark},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("MARK") == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def kill_and_count(process: subprocess.Popen[bytes], mark: str) -> tuple[int, list[str]]:
+    """Kills a command alone; returns how many processes it had, and those alive after SECONDS."""
+    before = len(marked(mark))
+    process.kill()
+    # Returns when no process holds standard output open any more.
+    process.communicate(timeout=SECONDS)
+    end = time.monotonic() + SECONDS
+    while (left := marked(mark)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return before, [" ".join(one.cmdline()) for one in left]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_no_process_outlives_a_killed_run(tmp_path):
+    """Every other kill waits until the pool or a training is at work. Runs go on from kill to kill."""
+    # The seed is fixed, and yet the moments differ between machines, as their speed does.
+    chance = random.Random(8)
+    profile = write_tiny_profile(tmp_path / "tiny.yaml", engine={"workers": 2})
+    home, sizes = tmp_path / "home", []
+    arguments = ["run", "--profile", str(profile), "--home", str(home)]
+    for number in range(KILLS):
+        mark = uuid.uuid4().hex
+        run = start_marked(arguments, mark)
+        moment = time.monotonic() + 4 + chance.random() * 26
+        while time.monotonic() < moment or (number % 2 and len(marked(mark)) < 4):
+            if run.poll() is not None:
+                assert run.returncode == 0
+                shutil.rmtree(home)
+                run = start_marked(arguments, mark)
+            time.sleep(0.05)
+        before, left = kill_and_count(run, mark)
+        sizes.append(before)
+        assert not left, f"after kill {number + 1} of {before} processes: {left}"
+    assert max(sizes) >= 5, "no training was killed"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_no_process_outlives_a_killed_ui(tmp_path):
+    """The servers start servers of their own: code servers, workers of MLflow."""
+    chance = random.Random(8)
+    home, sizes = tmp_path / "home", []
+    for number in range(KILLS):
+        mark, ports = uuid.uuid4().hex, free_ports(2)
+        arguments = ["ui", "--home", str(home), "--dagster-port", ports[0], "--mlflow-port", ports[1]]
+        ui = start_marked(arguments, mark)
+        time.sleep(chance.random() * 25)
+        assert ui.poll() is None
+        before, left = kill_and_count(ui, mark)
+        sizes.append(before)
+        assert not left, f"after kill {number + 1} of {before} processes: {left}"
+    assert max(sizes) >= 10, "servers, their supervisors and their own children"
+
+
+def free_ports(count: int) -> list[str]:
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [str(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports

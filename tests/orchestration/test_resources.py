@@ -70,12 +70,10 @@ def with_server(uri):
 
 
 def test_runs_are_kept_in_the_home_unless_a_server_is_named(tmp_path, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://from-the-environment:5000")
     kept = tracking(PROFILE, tmp_path)
     assert kept.uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
     assert kept.artifact_location == (tmp_path / "mlflow/artifacts").as_uri()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://from-the-environment:5000")
-    assert tracking(PROFILE, tmp_path).uri == "http://from-the-environment:5000"
     named = tracking(with_server("http://from-the-profile:5000"), tmp_path)
     assert (named.uri, named.artifact_location) == ("http://from-the-profile:5000", None)
 

@@ -16,6 +16,7 @@ from tiny_run import REPOSITORY
 
 from orchestration.cli import main
 from orchestration.commands import serve as serve_command
+from orchestration.interrupts import EXIT_CODE
 from orchestration.ui import Server, ServerStoppedError, serve, servers
 
 PATIENCE_SECONDS = 120
@@ -77,7 +78,7 @@ def test_the_pages_answer_on_loopback_alone_and_end_together(pages):
     assert {address.ip for address in listening} <= {"127.0.0.1", "::1"}
 
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(60) == EXIT_CODE
     _, left = psutil.wait_procs(started, timeout=30)
     assert not left, [" ".join(child.cmdline()) for child in left]
 

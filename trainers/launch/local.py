@@ -2,13 +2,22 @@
 
 import sys
 
+from models.common.processes import supervised
+
 INTERRUPTED = 75  # EX_TEMPFAIL: stopped by a signal, saved a checkpoint, resumes when started again
+
+STOP_SECONDS = 60.0
+"""How long the ranks may take to save a checkpoint after SIGTERM."""
 
 
 def training_command(run_file: str, processes: int) -> list[str]:
-    """Returns the command that trains the stage run of a JSON file on a number of local processes."""
+    """Returns the command that trains the stage run of a JSON file on a number of local processes.
+
+    The training ends with the process that starts it.
+    """
     torchrun = ["-m", "trainers.launch.torchrun", "--standalone", f"--nproc-per-node={processes}", "-m", "--"]
-    return [sys.executable, "-m", "models.common.processes", *torchrun, "trainers.train", "--run", run_file]
+    command = [sys.executable, *torchrun, "trainers.train", "--run", run_file]
+    return supervised(command, stop_seconds=STOP_SECONDS)
 
 
 def training_environment() -> dict[str, str]:

@@ -13,7 +13,7 @@ from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS
 from assets.synthesized import synthesize as synthesize_module
 from assets.synthesized.config import SynthesizedConfig
-from assets.synthesized.requests import edit_request, plan_requests
+from assets.synthesized.requests import NoTrainingImageError, edit_request, plan_requests
 from assets.synthesized.synthesize import synthesize
 from assets.synthesized.templates.catalogue import TEMPLATES
 from models.common.pixels import decode, encode_jpeg, encode_png
@@ -115,7 +115,8 @@ def test_two_references_come_from_one_group_and_never_from_two_splits(kept):
 def test_one_lonely_image_gets_every_template_but_the_composition(kept):
     requests = plan_requests(kept.head(1), CONFIG)
     assert {request.template for request in requests} == set(TEMPLATES) - {"side_by_side"}
-    assert plan_requests(kept.clear(), CONFIG) == []
+    with pytest.raises(NoTrainingImageError):
+        plan_requests(kept.clear(), CONFIG)
 
 
 def test_samples_are_what_their_template_makes_of_their_sources(lake: Lake, kept):

@@ -133,6 +133,9 @@ ONE = picture(1)
     ("arguments", "argument"),
     [
         ({"prompt": "  "}, "prompt"),
+        ({"prompt": None}, "prompt"),
+        ({"prompt": float("nan")}, "prompt"),
+        ({"prompt": [None], "image": [ONE]}, "prompt"),
         ({"prompt": [], "image": []}, "prompt"),
         ({"prompt": "make it 更亮一些吧"}, "prompt"),
         ({"num_inference_steps": 0}, "num_inference_steps"),

@@ -1,11 +1,14 @@
 import sys
 
-from trainers.launch.local import training_command, training_environment
+from models.common.processes import supervised
+from trainers.launch.local import STOP_SECONDS, training_command, training_environment
 
 
-def test_command_goes_through_shim_and_torchrun():
+def test_the_command_is_torchrun_under_a_supervisor():
     command = training_command("run.json", 2)
-    assert command[:3] == [sys.executable, "-m", "models.common.processes"]
+    assert command[: command.index("trainers.launch.torchrun")] == [
+        *supervised([sys.executable, "-m"], stop_seconds=STOP_SECONDS)
+    ]
     assert "--nproc-per-node=2" in command
     assert command[-3:] == ["trainers.train", "--run", "run.json"]
 
