@@ -29,6 +29,12 @@ def open_home(home: Path) -> None:
         raise UnreadableHomeError(str(error)) from error
 
 
+def sqlite_uri(database: Path) -> str:
+    """Returns the address of a SQLite database, also for a path with `?` or `%`, which mean something in it."""
+    path = str(database).replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{path}"
+
+
 @contextmanager
 def lock_home(home: Path) -> Iterator[None]:
     """Locks a home for one run, after creating it if it is missing. The lock ends with the process.

@@ -12,6 +12,7 @@ from assets.engine.pool import Executor
 from assets.lake.lake import Lake
 from assets.training.config import Tracking
 from models.common.progress import Progress
+from orchestration.home import sqlite_uri
 from orchestration.launch import launch_trainer
 from orchestration.profile import Profile
 from trainers.stages.registry import STAGE_NAMES
@@ -66,7 +67,7 @@ def tracking(profile: Profile, home: Path) -> Tracking:
         return Tracking(server, experiment, profile.tracking.model, artifact_location=None)
     store = home / "mlflow"
     return Tracking(
-        f"sqlite:///{store / 'mlflow.db'}",
+        sqlite_uri(store / "mlflow.db"),
         experiment,
         profile.tracking.model,
         artifact_location=(store / "artifacts").as_uri(),

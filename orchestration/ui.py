@@ -10,6 +10,7 @@ from pathlib import Path
 
 from models.common.processes import supervised
 from orchestration.environment import QUIET
+from orchestration.home import sqlite_uri
 from orchestration.instance import dagster_home
 
 STOP_SECONDS = 1.5
@@ -45,7 +46,7 @@ def servers(home: Path, host: str, dagster_port: int, mlflow_port: int) -> list[
     store.mkdir(parents=True, exist_ok=True)
     mlflow = ("mlflow", "server", "--host", host, "--port", str(mlflow_port), "--workers", "1")
     if not os.environ.get("MLFLOW_BACKEND_STORE_URI"):
-        mlflow += ("--backend-store-uri", f"sqlite:///{store / 'mlflow.db'}")
+        mlflow += ("--backend-store-uri", sqlite_uri(store / "mlflow.db"))
     if not os.environ.get("MLFLOW_ARTIFACTS_DESTINATION"):
         mlflow += ("--artifacts-destination", str(store / "artifacts"))
     location = ("-m", "orchestration.definitions")

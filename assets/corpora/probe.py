@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from models.common.pixels import UnreadableImageError, decode
+from models.common.canonical import UnreadableImageError
+from models.common.pixels import decode
 from models.common.processes import die_with_parent
 
 Probe = Callable[[bytes], str | None]

@@ -16,7 +16,8 @@ from assets.engine.pool import map_shards
 from assets.lake.ids import digest
 from assets.lake.images import iterate_shard
 from assets.lake.lake import Lake
-from models.common.pixels import UnreadableImageError, decode, shrink
+from models.common.canonical import UnreadableImageError
+from models.common.pixels import decode, shrink
 from models.common.progress import Progress
 
 DECODED_LONG_SIDE = 1024

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from assets.lake.ids import content_id
 from assets.lake.lake import Lake
-from models.common.pixels import read_header
+from models.common.canonical import read_header
 
 ROWS_PER_GROUP = 128
 IMAGE_SCHEMA = pa.schema(

@@ -14,7 +14,8 @@ from assets.lake.images import read_images
 from assets.lake.kept import PAIR_IMAGES_PATH, image_shards
 from assets.lake.lake import Lake
 from assets.lake.paths import COPY_DESCRIPTOR
-from models.common.pixels import UnreadableImageError, decode
+from models.common.canonical import UnreadableImageError
+from models.common.pixels import decode
 from models.common.progress import Progress
 from models.similarity.pair_metrics import largest_block_change, psnr, ssim
 

@@ -10,7 +10,7 @@ import polars as pl
 from PIL import Image
 
 from assets.engine.measure import ImageMeasure, one_by_one
-from models.common.pixels import FORMATS
+from models.common.canonical import FORMATS
 
 GENERATED_TYPES = ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia")
 CAPTURED_TYPES = ("digitalCapture", "negativeFilm", "positiveFilm", "print", "computationalCapture")

@@ -9,8 +9,8 @@ import numpy as np
 from benchmarks.editors.run import EditFailedError
 from benchmarks.suites.item import BenchItem, MissingPictureError
 from benchmarks.suites.outputs import Outputs
+from models.common.canonical import UnreadableImageError
 from models.common.files import write_atomically
-from models.common.pixels import UnreadableImageError
 
 
 class CopyEditor:

@@ -11,7 +11,8 @@ import numpy as np
 
 from benchmarks.editors.run import EditFailedError
 from benchmarks.suites.item import BenchItem, MissingPictureError
-from models.common.pixels import UnreadableImageError, decode, encode_png
+from models.common.canonical import UnreadableImageError
+from models.common.pixels import decode, encode_png
 from models.common.seeding import derived_seed
 from models.vlm.http import SHOWN, Response, Retries, checked_url, new_client, request_patiently
 from models.vlm.redact import redact

@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchmarks.editors.run import EditFailedError
 from benchmarks.suites.item import BenchItem, MissingPictureError, SuiteError
-from models.common.pixels import UnreadableImageError
+from models.common.canonical import UnreadableImageError
 from models.common.seeding import torch_generator
 
 SizePolicy = Literal["source", "model"]

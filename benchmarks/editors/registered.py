@@ -12,7 +12,8 @@ from mlflow.models import get_model_info
 
 from benchmarks.editors.run import EditFailedError
 from benchmarks.suites.item import BenchItem, MissingPictureError
-from models.common.pixels import UnreadableImageError, decode, encode_png
+from models.common.canonical import UnreadableImageError
+from models.common.pixels import decode, encode_png
 from models.common.seeding import derived_seed
 
 

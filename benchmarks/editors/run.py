@@ -12,8 +12,9 @@ import numpy as np
 
 from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, SuiteError, read_limited
 from benchmarks.suites.outputs import Outputs
+from models.common.canonical import read_header
 from models.common.files import write_atomically
-from models.common.pixels import decode, encode_png, read_header
+from models.common.pixels import decode, encode_png
 from models.common.progress import Progress
 
 WHOLE = (0, 1)

@@ -21,7 +21,8 @@ from benchmarks.scoring.measure_outputs import output_pixels, why_unread
 from benchmarks.scoring.table import Value, measured_rows
 from benchmarks.suites.item import BenchItem, MissingPictureError
 from benchmarks.suites.outputs import Outputs
-from models.common.pixels import UnreadableImageError, shrink
+from models.common.canonical import UnreadableImageError
+from models.common.pixels import shrink
 from models.common.progress import Progress
 from models.common.thumbnail import resize_to_square
 from models.faces.opencv_faces import Face, FaceReader, identity_similarity

@@ -20,7 +20,8 @@ from benchmarks.rating.study import (
 )
 from benchmarks.suites.item import BenchItem, MissingPictureError, read_limited
 from benchmarks.suites.outputs import Outputs, find_outputs
-from models.common.pixels import UnreadableImageError, decode, encode_png
+from models.common.canonical import UnreadableImageError
+from models.common.pixels import decode, encode_png
 from models.common.progress import Progress
 from models.common.seeding import numpy_generator
 

@@ -19,7 +19,7 @@ from benchmarks.report.galleries import Gallery
 from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, picture_of_file
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.thumbnails import LARGE, ThumbnailCache, fitted_webp
-from models.common.pixels import UnreadableImageError, read_header
+from models.common.canonical import UnreadableImageError, read_header
 from models.vlm.replies import Replies
 
 PAGE_BYTES = 14_000_000

@@ -20,7 +20,7 @@ from benchmarks.suites.item import BenchItem, MissingPictureError, read_limited
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.suite import Suite
 from benchmarks.suites.thumbnails import ThumbnailCache
-from models.common.pixels import UnreadableImageError
+from models.common.canonical import UnreadableImageError
 from models.common.progress import Progress
 from models.vlm.client import prompt_digest, request_key
 from models.vlm.messages import ImageRole, Question

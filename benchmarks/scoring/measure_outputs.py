@@ -12,7 +12,7 @@ from benchmarks.scoring.table import Value, measured_rows
 from benchmarks.suites.item import BenchItem, MissingPictureError, Picture, picture_of_file
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.thumbnails import ThumbnailCache
-from models.common.pixels import UnreadableImageError
+from models.common.canonical import UnreadableImageError
 from models.similarity.pair_metrics import PSNR_CAP, psnr
 
 PRESENT = Metric(

@@ -11,6 +11,7 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchE
 from PIL import Image, ImageOps
 from transformers import BertModel, PreTrainedTokenizerBase
 
+from models.common.canonical import to_canonical
 from models.common.tensors import from_model_range, to_model_range
 from models.editor.geometry import PATCH, resolution_mu
 from models.editor.sampling import sample
@@ -206,9 +207,10 @@ def _pixels(images: Sequence[Image.Image], size: tuple[int, int]) -> torch.Tenso
     # on.
     arrays = []
     for image in images:
-        shrinks = min(image.height / size[0], image.width / size[1]) > 1
+        upright = to_canonical(image)
+        shrinks = min(upright.height / size[0], upright.width / size[1]) > 1
         method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
-        fitted = ImageOps.fit(image.convert("RGB"), (size[1], size[0]), method=method)
+        fitted = ImageOps.fit(upright, (size[1], size[0]), method=method)
         arrays.append(np.asarray(fitted, dtype=np.float32))
     return to_model_range(np.stack(arrays))
 

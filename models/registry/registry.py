@@ -33,9 +33,11 @@ from mlflow.utils.uri import is_local_uri
 from PIL import Image
 
 from models.common.files import file_digest
+from models.editor.saved_pipeline import self_contained_source
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-CODE = Path(__file__).with_name("registry_model.py")
+MODULE = "registry.registry_model"
+"""The module that MLflow runs for a version, with what it imports of Emberline copied into it."""
 
 PIPELINE_SHA256, WEIGHTS_SHA256, PIPELINE_BYTES = "pipeline_sha256", "weights_sha256", "pipeline_bytes"
 """Tags of a version: digests of its pipeline folder and of its transformer, and the size of the folder."""
@@ -290,9 +292,11 @@ def _log_files(client: MlflowClient, name: str, folder: Path, *, run_id: str, ta
 def _upload(client: MlflowClient, folder: Path, *, model_id: str, run_id: str | None) -> None:
     with TemporaryDirectory() as scratch:
         saved = Path(scratch) / "model"
+        code = Path(scratch) / "registry_model.py"
+        code.write_text(self_contained_source(MODULE), encoding="utf-8")
         mlflow.pyfunc.save_model(
             saved,
-            python_model=str(CODE),
+            python_model=str(code),
             artifacts={"pipeline": str(folder)},
             signature=SIGNATURE,
             input_example=input_example(),

@@ -1,6 +1,7 @@
 """The file that MLflow stores and runs for each registered version (models from code).
 
-It does not import Emberline, because a user's own package named `models` would be imported instead.
+What it imports of Emberline is copied into it at registration, because a user's own package named `models`
+would be imported instead.
 """
 
 import io
@@ -10,10 +11,10 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-FORMATS = ("PNG", "JPEG", "WEBP")
+from models.common.canonical import open_image_file, to_canonical
+
 MAX_BYTES = 32_000_000
-MAX_PIXELS = 64_000_000
-"""Larger images are refused before pixels are decoded."""
+"""Larger files are refused before anything of them is read."""
 
 
 class InvalidImageError(ValueError):
@@ -56,7 +57,7 @@ class EditorModel(PythonModel):
 
         Args:
             context: unused.
-            model_input: columns `image` (bytes of a PNG, JPEG or WebP file) and `instruction` (text).
+            model_input: columns `image` (bytes of an image file) and `instruction` (text).
             params: `num_inference_steps` and `seed`.
 
         Raises:
@@ -85,30 +86,19 @@ class EditorModel(PythonModel):
 
 
 def open_image(data: Any) -> Any:
-    """Returns an image file as a PIL image: upright, on white where transparent, in RGB.
+    """Returns an image file as a PIL image, by the function that decodes all training images.
 
     Raises:
         InvalidImageError: the data are not an image file within the limits.
     """
-    from PIL import Image, ImageOps
-
     if not isinstance(data, bytes) or not 0 < len(data) <= MAX_BYTES:
         found = f"{len(data)} bytes" if isinstance(data, bytes) else type(data).__name__
         raise InvalidImageError(f"image must be the bytes of a file, at most {MAX_BYTES}; found {found}.")
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        if image.width * image.height > MAX_PIXELS:
-            found = f"{image.width}x{image.height}"
-            raise InvalidImageError(f"image must have at most {MAX_PIXELS} pixels; found {found}.")
-        image = ImageOps.exif_transpose(image)
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return image.convert("RGB")
-    except InvalidImageError:
-        raise
+        with open_image_file(data) as image:
+            return to_canonical(image)
     except Exception as error:  # Pillow plugins raise any type, from SyntaxError to struct.error
-        raise InvalidImageError(f"image must be a readable {', '.join(FORMATS)} file: {error}") from error
+        raise InvalidImageError(f"image must be a readable image file: {error}") from error
 
 
 set_model(EditorModel())

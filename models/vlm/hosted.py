@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from models.common.pixels import UnreadableImageError
+from models.common.canonical import UnreadableImageError
 from models.vlm.client import Answer, Client, ReplyState, Request, more_room, request_key
 from models.vlm.http import Retries, checked_url, new_client, request_patiently
 from models.vlm.messages import Say

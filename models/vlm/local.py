@@ -1,7 +1,6 @@
 """A client that runs a vision-language model in this process, with weights from a local folder."""
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,8 +17,9 @@ from transformers import (
     Qwen2VLImageProcessorPil,
 )
 
+from models.common.canonical import UnreadableImageError
 from models.common.files import file_digest
-from models.common.pixels import UnreadableImageError
+from models.common.pixels import decode
 from models.vlm.client import ROOM_FACTOR, Answer, ReplyState, Request
 from models.vlm.messages import Say
 
@@ -80,7 +80,7 @@ class LocalClient:
             files = [image.data for image in request.images if image is not None]
         except UnreadableImageError as error:
             return Answer(ReplyState.API_FAILED, note=f"the image cannot be shown: {error}")
-        shown = [Image.open(io.BytesIO(data)).convert("RGB") for data in files]
+        shown = [Image.fromarray(decode(data)) for data in files]
         inputs = self.inputs(request, shown)
         limit = int(self._parameters.get("max_tokens", DEFAULT_TOKENS))
         answer = self._generated(request, inputs, limit)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from models.common.pixels import FORMATS, UnreadableImageError, decode, read_header
+from models.common.canonical import FORMATS, UnreadableImageError, open_image_file, read_header
+from models.common.pixels import decode
 from models.vlm.messages import SOURCE, ImageRole, Show, Transport
 
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
@@ -78,10 +79,9 @@ def _encoded(image: Image.Image, transport: Transport) -> tuple[str, bytes]:
 def _opened(data: bytes, *, upright: bool) -> Image.Image:
     if upright:
         return Image.fromarray(decode(data))
-    read_header(data)
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return image.convert("RGB")
+        with open_image_file(data) as image:
+            return image.convert("RGB")  # as the official scripts read it, which are to be reproduced
     except Exception as error:  # decoders raise any exception type, as noted in models.common.pixels
         raise UnreadableImageError(f"pixels do not decode: {error}") from error
 

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from mlflow import MlflowClient
@@ -15,6 +14,7 @@ from tiny_run import emberline
 
 from assets.lake.images import iterate_shard
 from assets.lake.steps import handed_on, require_manifest
+from orchestration.home import sqlite_uri
 
 NAME = "emberline-edit"
 
@@ -99,8 +99,7 @@ def test_a_home_edits_equally_after_it_was_moved_and_copied(tiny_run, store, tmp
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "picture.jpg").write_bytes(data)
-        database = quote(str(home / "mlflow/mlflow.db"))
-        edits.append(edit_elsewhere(f"sqlite:///{database}", best_version(tiny_run), folder))
+        edits.append(edit_elsewhere(sqlite_uri(home / "mlflow/mlflow.db"), best_version(tiny_run), folder))
     assert len(set(edits)) == 1
 
 

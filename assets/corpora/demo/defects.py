@@ -9,8 +9,9 @@ import numpy as np
 import zxingcpp
 from PIL import Image
 
+from models.common.canonical import ORIENTATION_TAG
 from models.common.lettering import paint, text_mask
-from models.common.pixels import ORIENTATION_TAG, encode_jpeg, encode_png, shrink
+from models.common.pixels import encode_jpeg, encode_png, shrink
 
 CLEAN_QUALITY = 95
 """JPEG quality of all images except those with a compression defect."""

@@ -8,7 +8,7 @@ from assets.corpora.config import DemoCorpusConfig
 from assets.corpora.probe import image_probe
 from assets.corpora.readers.folder import CorpusError, list_folder
 from assets.lake.ids import content_id, digest
-from models.common.pixels import read_header
+from models.common.canonical import read_header
 from models.common.progress import Progress
 
 PUBLIC_DOMAIN = "public domain"

@@ -153,7 +153,7 @@ def read_metadata(root: str) -> Mapping[str, FileMetadata]:
         return {}
     text = bytes(filesystem.cat_file(path)).decode("utf-8-sig", errors="replace")  # pyright: ignore[reportArgumentType]
     by_name = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             metadata = _parse_line(line, f"{root}/{METADATA_FILE}:{number}")
             by_name[metadata.file_name] = metadata

@@ -24,7 +24,7 @@ from benchmarks.scoring.measure_outputs import why_unread
 from benchmarks.scoring.table import Value, measured_rows
 from benchmarks.suites.item import BenchItem, MissingPictureError, read_limited
 from benchmarks.suites.outputs import Outputs
-from models.common.pixels import UnreadableImageError
+from models.common.canonical import UnreadableImageError
 from models.common.progress import Progress
 from models.ocr.text_lines import TextLine
 from models.ocr.text_reader import TextReader, read_file

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.metrics.text.places import boxes_of
-from models.common.pixels import read_header
+from models.common.canonical import read_header
 
 SIDEWAYS = 5
 """EXIF orientation from which width and height of an image are exchanged."""

@@ -20,7 +20,8 @@ from assets.lake.schemas import RECORDS, VERDICTS
 from assets.measured.pdq import PDQ
 from assets.measured.registry import descriptor_measure
 from assets.measured.thumbnail import THUMBNAIL
-from models.common.pixels import UnreadableImageError, decode, encode_jpeg, encode_png, shrink
+from models.common.canonical import UnreadableImageError
+from models.common.pixels import decode, encode_jpeg, encode_png, shrink
 from models.common.progress import silent
 from models.descriptors.copy_descriptor import new_descriptor, save_descriptor
 from trainers.small.config import DescriptorTrainingConfig

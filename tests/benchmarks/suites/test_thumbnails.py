@@ -21,7 +21,8 @@ from benchmarks.suites.thumbnails import (
     decoding_workers,
     fitted_webp,
 )
-from models.common.pixels import UnreadableImageError, encode_png
+from models.common.canonical import UnreadableImageError
+from models.common.pixels import encode_png
 from models.common.seeding import numpy_generator
 
 WIDE = encode_png(picture("wide", 300, 600))

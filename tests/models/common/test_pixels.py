@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from models.common import pixels
+from models.common import canonical, pixels
 from models.common.seeding import derived_seed, numpy_generator, torch_generator
 
 
@@ -37,7 +37,7 @@ def test_pixels_are_upright_whatever_the_camera_recorded(orientation):
     if orientation > 1:
         stored = upright.transpose(Image.Transpose(UNDO[orientation]))
     exif = Image.Exif()
-    exif[pixels.ORIENTATION_TAG] = orientation
+    exif[canonical.ORIENTATION_TAG] = orientation
     data = encoded(stored, format="PNG", exif=exif)
     assert pixels.read_header(data).orientation == orientation
     assert np.array_equal(pixels.decode(data), np.asarray(upright))

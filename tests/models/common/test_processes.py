@@ -118,7 +118,7 @@ ENDING = {
     "orchestration/screenshots.py": "starts a supervised command",
     "orchestration/ui.py": "starts supervised commands",
     "assets/corpora/probe.py": "calls die_with_parent",
-    "assets/lake/steps.py": "waits for git, which takes milliseconds",
+    "assets/lake/platform_record.py": "waits for git, which takes milliseconds",
     "benchmarks/perf/house.py": "is run by people",
     "benchmarks/perf/scoring.py": "is run by people, and kills what it starts",
 }

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 from toy_suite import picture
 
-from models.common.pixels import UnreadableImageError, decode, encode_jpeg, encode_png
+from models.common.canonical import UnreadableImageError
+from models.common.pixels import decode, encode_jpeg, encode_png
 from models.vlm.messages import Show, Transport
 from models.vlm.transport import ImagePayload, encode_image
 

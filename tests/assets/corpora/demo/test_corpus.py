@@ -18,7 +18,8 @@ from assets.lake.ids import content_id, record_id
 from assets.lake.lake import Lake
 from assets.lake.schemas import RECORDS, TEXTS
 from assets.lake.steps import StepOutput
-from models.common.pixels import UnreadableImageError, decode
+from models.common.canonical import UnreadableImageError
+from models.common.pixels import decode
 from models.common.progress import silent
 
 PROBE = ProbeConfig(seconds=10, memory_mib=1024, file_mib=16)

@@ -13,7 +13,8 @@ from skimage.metrics import structural_similarity
 
 from assets.corpora.demo import defects
 from assets.corpora.demo.defects import BROKEN, COPIES, DEGRADED, collage
-from models.common.pixels import UnreadableImageError, decode, encode_png
+from models.common.canonical import UnreadableImageError
+from models.common.pixels import decode, encode_png
 
 CAT = np.ascontiguousarray(data.chelsea()[60:220, 90:250])
 

@@ -1,0 +1,101 @@
+"""One way to read an image: mode, profile, alpha, depth, orientation and pages do not change what is seen."""
+
+import io
+
+import numpy as np
+import pytest
+from diffusers import DiffusionPipeline
+from PIL import Image, ImageCms
+from toy_pipeline import picture, save_toy_pipeline
+
+from models.common.canonical import to_canonical
+from models.common.pixels import decode
+from models.common.seeding import torch_generator
+from models.registry.registry_model import open_image
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format=kind, **options)
+    return stream.getvalue()
+
+
+def wide_gamut() -> bytes:
+    """A profile in which equal numbers mean other colours than in sRGB: Lab values taken for granted."""
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.fixture
+def rotated_primaries() -> bytes:
+    """An RGB profile whose red and blue primaries are exchanged, so that ignoring it cannot go unnoticed."""
+    data = bytearray(wide_gamut())
+    red, blue = data.index(b"rXYZ"), data.index(b"bXYZ")
+    data[red : red + 4], data[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    return bytes(data)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "PA"])
+def test_a_colour_profile_counts_in_every_mode(rotated_primaries, mode):
+    flat = Image.new("RGB", (8, 8), (200, 60, 30))
+    expected = decode(encoded(flat, icc_profile=rotated_primaries))
+    assert tuple(expected[0, 0]) != (200, 60, 30)
+    kind = "TIFF" if mode == "PA" else "PNG"
+    image = flat.convert("P", palette=Image.Palette.ADAPTIVE) if mode != "RGBA" else flat.convert("RGBA")
+    seen = decode(encoded(image, kind, icc_profile=rotated_primaries))
+    np.testing.assert_array_equal(seen, expected)
+
+
+def test_colours_under_full_transparency_are_not_seen():
+    image = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    assert (decode(encoded(image)) == 255).all()
+    assert (np.asarray(to_canonical(image)) == 255).all()
+
+
+def test_the_served_model_reads_what_training_reads(rotated_primaries):
+    ramp = np.linspace(0, 65535, 4096).reshape(64, 64).astype(np.uint16)
+    exif = Image.Exif()
+    exif[274] = 6
+    files = [
+        encoded(Image.fromarray(ramp)),
+        encoded(picture(1).convert("RGBA"), icc_profile=rotated_primaries),
+        encoded(Image.new("LA", (8, 8), (90, 128))),
+        encoded(picture(2, 20, 40), "JPEG", exif=exif),
+        encoded(picture(3).convert("CMYK"), "JPEG"),
+        encoded(picture(4), "GIF"),
+    ]
+    for data in files:
+        np.testing.assert_array_equal(np.asarray(open_image(data)), decode(data))
+
+
+def test_sixteen_bit_grey_keeps_its_range():
+    ramp = np.linspace(0, 65535, 4096).reshape(64, 64).astype(np.uint16)
+    assert abs(float(decode(encoded(Image.fromarray(ramp))).mean()) - 127.5) < 1
+
+
+def test_a_loaded_pipeline_sees_an_image_as_training_does(tmp_path):
+    pipeline = DiffusionPipeline.from_pretrained(save_toy_pipeline(tmp_path / "a"), trust_remote_code=True)
+    hidden = picture(1).convert("RGBA")
+    hidden.putalpha(Image.linear_gradient("L").resize(hidden.size))
+    seen = to_canonical(hidden)
+    assert np.abs(np.asarray(seen, float) - np.asarray(hidden.convert("RGB"), float)).max() > 10
+    edits = [
+        np.asarray(pipeline(one, "make it darker", generator=torch_generator(0, "n")).images[0])
+        for one in (hidden, seen)
+    ]
+    np.testing.assert_array_equal(*edits)
+
+
+def test_the_first_full_size_page_of_a_tiff_is_read():
+    small, large = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (32, 16), "blue")
+    thumbnail = io.BytesIO()
+    small.encoderinfo = {"tiffinfo": {254: 1}}
+    small.save(thumbnail, format="TIFF", tiffinfo={254: 1}, save_all=True, append_images=[large])
+    data = thumbnail.getvalue()
+    with Image.open(io.BytesIO(data)) as image:
+        flags = []
+        for number in range(image.n_frames):
+            image.seek(number)
+            flags.append(int(image.tag_v2.get(254, 0)) & 1)
+    if flags != [1, 0]:
+        pytest.skip("this Pillow writes no such file")
+    assert decode(data).shape == (16, 32, 3)
