@@ -30,7 +30,7 @@ def open_home(home: Path) -> None:
 
 
 def sqlite_uri(database: Path) -> str:
-    """Returns the address of a SQLite database, also for a path with `?` or `%`, which mean something in it."""
+    """Returns the address of a SQLite database, also for paths with `?` or `%`, which are special in it."""
     path = str(database).replace("%", "%25").replace("?", "%3F")
     return f"sqlite:///{path}"
 

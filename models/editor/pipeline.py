@@ -1,6 +1,7 @@
 """The edit pipeline: reference images and an instruction in, an edited image out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,7 +96,7 @@ class EmberlineEditPipeline(DiffusionPipeline):
         """
         # What is no sequence, such as the None of an empty cell of a table, is refused as a prompt below.
         single = isinstance(prompt, str) or not isinstance(prompt, Sequence)
-        prompts = [prompt] if single else list(prompt)
+        prompts: list[Any] = [prompt] if single else list(prompt)
         references = _references(image, prompts, single=single)
         size = (height or int(self.config["sample_size"]), width or int(self.config["sample_size"]))
         self._check(prompts, num_inference_steps, output_type, size)
