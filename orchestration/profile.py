@@ -1,10 +1,11 @@
 """Profiles: the only place where sizes, paths, thresholds and backends are set, and their validation."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from assets.cached.config import EncodeConfig, MixturesConfig
 from assets.captioned.config import CaptionedConfig
@@ -21,8 +22,9 @@ from benchmarks.config import BenchConfig
 from models.backends import BackendsConfig
 from models.common.fields import Identity, Operational
 from models.editor.geometry import PATCH
-from orchestration.profile_errors import ProfileError, describe
+from orchestration.profile_errors import ProfileError, describe, dotted, line_of
 from orchestration.profile_text import read_profile_text
+from orchestration.profile_types import FieldPath
 from trainers.small.config import DescriptorTrainingConfig, EvaluatorTrainingConfig
 from trainers.stages.registry import STAGE_NAMES
 
@@ -30,6 +32,14 @@ TEXT_DIMENSION = 384
 """Channels of a token state of all-MiniLM-L6-v2, the only text encoder with a backend."""
 
 PROFILES = Path(__file__).parents[1] / "profiles"
+
+TRACKING_URI = re.compile(r"(https?|sqlite|postgresql|mysql|mssql)(\+\w+)?://.+$|databricks")
+"""Matches the stores of MLflow that hold a model registry."""
+
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+
+RULES = ("filtered", "rules")
+"""The section in which true and false are thresholds, because a measure may be a truth value."""
 
 MAX_BYTES = 1_000_000
 """Larger files are refused without reading them: a profile is never this large."""
@@ -55,6 +65,16 @@ class TrackingServerConfig(BaseModel, frozen=True, extra="forbid"):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
         description="name under which the stages are registered, as in models:/<name>@champion",
     )
+
+    @field_validator("uri")
+    @classmethod
+    def _is_known_to_mlflow(cls, uri: str | None) -> str | None:
+        if uri is not None and not TRACKING_URI.match(uri):
+            raise ValueError(
+                "MLflow takes addresses such as http://localhost:5000 or sqlite:////folder/mlflow.db. Write "
+                "the scheme, two slashes and the rest."
+            )
+        return uri
 
 
 class Profile(BaseModel, frozen=True, extra="forbid"):
@@ -177,9 +197,44 @@ def parse_profile(text: str, file: str) -> Profile:
     """
     content = read_profile_text(text, file)
     try:
-        return Profile.model_validate(content.value)
+        profile = Profile.model_validate(content.value)
     except ValidationError as error:
         raise ProfileError(describe(error, content.lines, file, Profile)) from error
+    converted = [
+        f"{file}:{line_of(path, content.lines)} {dotted(path)}: {given!r} is no number. Write a number."
+        for path, given in converted_values(profile, content.value)
+    ]
+    if converted:
+        raise ProfileError("\n".join(converted))
+    return profile
+
+
+def converted_values(value: Any, raw: Any, path: FieldPath = ()) -> Iterator[tuple[FieldPath, Any]]:
+    """Yields truth values and texts that pydantic took for numbers, with their paths.
+
+    Args:
+        value: a validated profile, or a part of it.
+        raw: what it was made from.
+        path: of the part.
+    """
+    if isinstance(raw, dict):
+        for name, inner in raw.items():
+            part = getattr(value, name, None) if isinstance(value, BaseModel) else value[name]
+            yield from converted_values(part, inner, (*path, name))
+    elif isinstance(raw, list):
+        for index, (part, inner) in enumerate(zip(value, raw, strict=False)):
+            yield from converted_values(part, inner, (*path, index))
+    elif _is_number(value) and (_is_text(raw) or (isinstance(raw, bool) and path[:2] != RULES)):
+        yield path, raw
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_text(raw: Any) -> bool:
+    """Returns whether a value is text. YAML 1.1 takes 1e-3, a number in YAML 1.2, for text."""
+    return isinstance(raw, str) and not EXPONENT.fullmatch(raw)
 
 
 def with_images(profile: Profile, folder: Path) -> Profile:

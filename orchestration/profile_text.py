@@ -18,6 +18,10 @@ PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 """Matches a password in a URL, as in https://name:password@host."""
 
 
+SURPRISING_NUMBER = re.compile(r"[-+]?0[0-9_]+$|[-+]?0[xbo]|.*[_:]")
+"""Matches octal, binary and hexadecimal numbers, underscores, and sixties such as 1:30."""
+
+
 class ProfileText(NamedTuple):
     """The value of a YAML text, and the line of every field in it, counted from 1."""
 
@@ -63,6 +67,9 @@ def _collect(node: yaml.Node, path: FieldPath, lines: dict[FieldPath, int], file
         )
     if isinstance(node, yaml.MappingNode):
         _collect_mapping(node, path, lines, file)
+    elif isinstance(node, yaml.ScalarNode):
+        if problem := _surprise(node):
+            raise ProfileError(f"{file}:{node.start_mark.line + 1} {dotted(path)}: {problem}")
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             lines.setdefault((*path, index), value.start_mark.line + 1)
@@ -86,6 +93,20 @@ def _collect_mapping(node: yaml.MappingNode, path: FieldPath, lines: dict[FieldP
         _collect(value, (*path, name), lines, file)
     for alias in merged:
         _collect(alias, path, lines, file)
+
+
+def _surprise(node: yaml.ScalarNode) -> str | None:
+    """Returns what is wrong with a plain value that YAML 1.1 reads as something that nobody means."""
+    kind, text = node.tag.rpartition(":")[2], node.value
+    if node.style:  # quoted, or a block of text
+        return None
+    if kind == "bool" and text.lower() not in ("true", "false"):
+        return f"{text} is read as a truth value by YAML 1.1. Write true or false, or put a word in quotes."
+    if kind in ("int", "float") and SURPRISING_NUMBER.match(text):
+        return f"{text} is read as another number by YAML 1.1. Write a decimal number, as in 220 or 0.5."
+    if kind == "timestamp":
+        return f"{text} is read as a date by YAML 1.1. Put it in quotes."
+    return None
 
 
 def _leaves(value: Any, path: FieldPath) -> Iterator[tuple[FieldPath, Any]]:

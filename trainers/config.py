@@ -10,6 +10,7 @@ from models.common.fields import Identity, Operational
 from models.editor.config import EditorConfig, ResolutionShift
 
 BalanceColumn = Literal["task", "category", "subcategory", "template"]
+DecayRate = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -35,7 +36,9 @@ class StageConfig(BaseModel, frozen=True, extra="forbid"):
         ge=0, description="learning rate at the end of a linear or cosine schedule"
     )
     warmup_steps: Identity[int] = Field(ge=0, description="steps of linear warm-up")
-    betas: Identity[tuple[float, float]] = Field(description="AdamW's two decay rates")
+    betas: Identity[tuple[DecayRate, DecayRate]] = Field(
+        description="AdamW's two decay rates, from 0 to below 1"
+    )
     weight_decay: Identity[float] = Field(ge=0, description="AdamW's weight decay")
     gradient_clip: Identity[float] = Field(gt=0, description="largest global norm of the gradient")
     # Like the ranks: it places the same state differently. A checkpoint of another layout is refused.

@@ -262,3 +262,43 @@ def test_photographs_of_ones_own_have_a_home_of_their_own(tmp_path):
     without = profile.model_copy(update={"demo": None})
     with pytest.raises(ProfileError, match="no demo corpus"):
         with_images(without, folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "written"),
+    [
+        ("train_images: 220", "train_images: 0220", "0220"),
+        ("train_images: 220", "train_images: 2_20", "2_20"),
+        ("train_images: 220", "train_images: 3:40", "3:40"),
+        ("train_images: 220", "train_images: 0xdc", "0xdc"),
+        ("train_images: 220", "train_images: yes", "yes"),
+        ("train_images: 220", "train_images: true", "True"),
+        ("train_images: 220", "train_images: '220'", "220"),
+        ("workers: 2", "workers: on", "on"),
+        ("workers: 2", "workers: 2026-11-28", "2026-11-28"),
+        ("betas: [0.9, 0.99]", "betas: [0.9, true]", "True"),
+        ("betas: [0.9, 0.99]", "betas: [0.9, 1.5]", "1.5"),
+        ("betas: [0.9, 0.99]", "betas: [-0.1, 0.99]", "-0.1"),
+        ("uri: null", "uri: localhost:5000", "localhost:5000"),
+        ("uri: null", "uri: 'ftp://localhost'", "ftp://localhost"),
+        ("model: emberline-edit", "model: 'a/b'", "a/b"),
+    ],
+)
+def test_a_value_that_means_something_else_is_refused_and_quoted(field, given, written):
+    text = (PROFILES / "demo.yaml").read_text()
+    assert field in text
+    with pytest.raises(ProfileError) as raised:
+        parse_profile(text.replace(field, given, 1), "mine.yaml")
+    line = 1 + text[: text.index(field)].count("\n")
+    message = str(raised.value)
+    assert message.startswith(f"mine.yaml:{line} ")
+    assert written in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://mlflow:5000", "https://x/y", "sqlite:////a b/mlflow.db", "databricks"]
+)
+def test_an_address_that_mlflow_takes_is_taken(uri):
+    text = (PROFILES / "demo.yaml").read_text().replace("uri: null", f"uri: '{uri}'", 1)
+    assert parse_profile(text, "mine.yaml").tracking.uri == uri
