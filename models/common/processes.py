@@ -96,7 +96,8 @@ def main(arguments: Sequence[str]) -> int:
     """Runs a command of `supervised` as its supervisor; returns the command's exit code."""
     parent, stop_seconds, command = int(arguments[0]), float(arguments[1]), arguments[2:]
     # A signal to the process group or terminal of the parent must not end the supervisor before its command.
-    os.setsid()
+    with suppress(PermissionError):  # it leads a session already
+        os.setsid()
     if sys.platform == "linux":
         _prctl(
             PR_SET_CHILD_SUBREAPER, 1

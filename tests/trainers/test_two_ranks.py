@@ -59,6 +59,12 @@ def undisturbed(toy_data, pretrained, tmp_path_factory):
     return folder / "out"
 
 
+def ranks_of(process):
+    """The ranks, which are children of torchrun, which is the child of its supervisor."""
+    [torchrun] = psutil.Process(process.pid).children()
+    return torchrun.children()
+
+
 def assert_same_outcome(expected, found):
     one, two = read_weights(expected), read_weights(found)
     assert all(torch.equal(one[name], two[name]) for name in one)
@@ -76,7 +82,7 @@ def test_a_killed_run_leaves_no_rank_and_resumes_to_the_same_bits(
     run = sft_run(toy_data, pretrained, output)
     process = start(run, tmp_path)
     wait_for_step(process, output, 60)
-    ranks = psutil.Process(process.pid).children()
+    ranks = ranks_of(process)
     assert len(ranks) == 2
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -113,7 +119,7 @@ def test_one_rank_that_is_told_to_stop_stops_all(toy_data, pretrained, tmp_path)
     output = tmp_path / "out"
     process = start(sft_run(toy_data, pretrained, output), tmp_path)
     wait_for_step(process, output, 5)
-    psutil.Process(process.pid).children()[0].send_signal(signal.SIGTERM)
+    ranks_of(process)[0].send_signal(signal.SIGTERM)
     assert process.wait(60) == INTERRUPTED
     assert not (output / "result.json").exists()
 
