@@ -112,7 +112,7 @@ def test_a_broken_table_stops_what_comes_after_it(tmp_path):
     assert made == ["demo_corpus", "raw_images"]
     lake = Lake(str(tmp_path / "home"))
     manifest = read_manifests(lake, "raw_images")[0]
-    table = next(path for path in manifest.files if path.startswith("texts/"))
+    table = next(path for path in manifest.files if path.startswith("records/"))
     lake.write_table(table, pl.DataFrame({"text": [1]}))
     write_manifest(lake, replace(manifest, sizes={**manifest.sizes, table: lake.size(table)}))
     with pytest.raises(RunFailedError, match="tables_keep_their_schema"):

@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from assets.lake.steps import MissingInputError, Step, StepOutput, run_step
+from assets.lake.run_step import run_step
+from assets.lake.steps import MissingInputError, Step, StepOutput
 from assets.reports.export import export_results
 from trainers.stages.registry import STAGE_NAMES as STAGES
 

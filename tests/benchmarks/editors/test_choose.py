@@ -243,8 +243,8 @@ def registry(tmp_path_factory, pipeline):
     run = client.create_run(experiment).info.run_id
     tags = {"git_commit": "0123456789ab", "data_digest": "fedcba"}
     told = {"stage": "sft", "card": "# A card", "tags": tags}
-    version = register_version(pipeline, tracking_uri=uri, run_id=run, **told)
-    promote(version, tracking_uri=uri, challenger=None, tags={})
+    version = register_version(pipeline, name="emberline-edit", tracking_uri=uri, run_id=run, **told)
+    promote(version.number, name="emberline-edit", tracking_uri=uri)
     return uri
 
 
