@@ -75,13 +75,10 @@ def ingest_batch(lake: Lake, config: CorporaConfig, batch: IngestBatch, progress
 
     Every file is first decoded in a sandboxed process. A file that does not decode keeps its record, with the
     reason and without an image.
-
-    Raises:
-        CorpusError: the metadata of the corpus cannot be read.
     """
     corpus = next(corpus for corpus in config.corpora if corpus.name == batch.corpus)
     root = corpus_root(lake, corpus)
-    metadata = read_metadata(root)
+    metadata, broken = read_metadata(root)
     records: list[Row] = []
     pending: list[StoredImage] = []
     shards: list[str] = []
@@ -104,7 +101,11 @@ def ingest_batch(lake: Lake, config: CorporaConfig, batch: IngestBatch, progress
     tables = _write_tables(lake, batch, records, metadata)
     unreadable = [{"path": row["path"], "reason": row["error"]} for row in records if row["error"]]
     lake.write_checked(_outcomes_path(batch.name), {"decoder": DECODER_VERSION, "outcomes": outcomes})
-    facts = {"readable": len(records) - len(unreadable), "unreadable": unreadable}
+    facts = {
+        "readable": len(records) - len(unreadable),
+        "unreadable": unreadable,
+        "metadata_lines_left_out": [line._asdict() for line in broken],
+    }
     return StepOutput(
         (*shards, *tables),
         len(records),

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -32,19 +32,11 @@ class MissingCorpusError(CorpusError):
         super().__init__(f"{root} is not a folder. Give the path of a folder that holds image files.")
 
 
-class MetadataLineError(CorpusError):
-    """A line of `metadata.jsonl` is not valid.
+class BrokenLine(NamedTuple):
+    """A line of `metadata.jsonl` that cannot be used: its number, from 1, and the reason."""
 
-    Attributes:
-        location: file and line number, as `<file>:<line>`.
-    """
-
-    def __init__(self, location: str, reason: str) -> None:
-        self.location = location
-        super().__init__(
-            f"{location}: {reason}. Each line must be a JSON object with file_name (text) and, optionally, "
-            "text, license, group_id, split (train or heldout), category and url."
-        )
+    line: int
+    reason: str
 
 
 class CorpusFile(NamedTuple):
@@ -139,33 +131,39 @@ def read_corpus_file(root: str, path: str) -> bytes:
     return data
 
 
-def read_metadata(root: str) -> Mapping[str, FileMetadata]:
-    """Returns the metadata of each file by name; empty without a `metadata.jsonl`.
+def read_metadata(root: str) -> tuple[Mapping[str, FileMetadata], Sequence[BrokenLine]]:
+    """Returns the metadata of each file by name, and the lines that cannot be used; none without a file.
 
-    Lines that name missing files are harmless: files are found by listing the folder, never by these names.
-
-    Raises:
-        MetadataLineError: a line is not a JSON object with a `file_name` and values of the right types.
+    Each line must be a JSON object with `file_name` (text) and, optionally, the other fields of
+    `FileMetadata`. A broken line costs itself alone. Lines that name missing files are harmless: files are
+    found by listing the folder, never by these names.
     """
     filesystem, top = fsspec.core.url_to_fs(root)
     path = f"{str(top).rstrip('/')}/{METADATA_FILE}"
     if not filesystem.exists(path):
-        return {}
+        return {}, ()
     text = bytes(filesystem.cat_file(path)).decode("utf-8-sig", errors="replace")  # pyright: ignore[reportArgumentType]
-    by_name = {}
+    by_name, broken = {}, []
+    # Not splitlines(): texts may hold other line separators of Unicode, such as U+2028.
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            metadata = _parse_line(line, f"{root}/{METADATA_FILE}:{number}")
-            by_name[metadata.file_name] = metadata
-    return by_name
+            metadata = _parse_line(line)
+            if isinstance(metadata, FileMetadata):
+                by_name[metadata.file_name] = metadata
+            else:
+                broken.append(BrokenLine(number, metadata))
+    return by_name, broken
 
 
-def _parse_line(line: str, location: str) -> FileMetadata:
+def _parse_line(line: str) -> FileMetadata | str:
+    """Returns the metadata in a line, or why there is none."""
     try:
         return FileMetadata.model_validate(json.loads(line))
-    except (ValidationError, ValueError, RecursionError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise MetadataLineError(location, reason) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        return ": ".join([*map(str, first["loc"]), first["msg"]])
+    except (ValueError, RecursionError) as error:
+        return str(error)
 
 
 def _is_hidden(path: str) -> bool:
