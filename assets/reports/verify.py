@@ -1,10 +1,11 @@
 """Compares what the manifests of a home claim with its files and with the model registry."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from assets.lake.lake import Lake
 from assets.lake.run_step import damaged_files
-from assets.lake.steps import Manifest, read_manifests
+from assets.lake.steps import Manifest, read_manifest, read_manifests
 from assets.reports.champion import alias_problem
 from assets.training.config import Tracking
 from assets.training.register import registration_problem
@@ -47,16 +48,23 @@ def verify(lake: Lake, assets: list[str], tracking: Tracking, progress: Progress
     return findings
 
 
-def set_damaged_aside(lake: Lake, findings: list[Finding]) -> None:
-    """Moves the damaged files to `set_aside/`, so that the next run makes them again."""
+def set_damaged_aside(lake: Lake, findings: list[Finding], tracking: Tracking) -> None:
+    """Moves damaged files, also those of registered versions, aside, so that the next run restores them."""
+    from models.registry.registry import set_files_aside
+
     for finding in findings:
         if finding.path is not None and lake.exists(finding.path):
             lake.set_aside(finding.path)
+        manifest = read_manifest(lake, finding.asset)
+        if finding.path is None and finding.asset in STAGE_NAMES and manifest is not None:
+            number = manifest.facts["version"]
+            set_files_aside(number, name=tracking.model, tracking_uri=tracking.uri)
 
 
 def _without(manifest: Manifest, checked: set[str]) -> Manifest:
-    files = {path: sha256 for path, sha256 in manifest.files.items() if path not in checked}
-    return Manifest(**{**vars(manifest), "files": files})
+    return replace(
+        manifest, files={path: sha256 for path, sha256 in manifest.files.items() if path not in checked}
+    )
 
 
 def _registry_problem(asset: str, manifest: Manifest, tracking: Tracking) -> str | None:

@@ -24,6 +24,7 @@ from trainers.identity import (
     run_identity,
     segments_of,
 )
+from trainers.metrics_file import read_metrics
 from trainers.stages.registry import previous_stage
 
 Launch = Callable[[Path, int], None]
@@ -115,7 +116,7 @@ def train_stage(run: StageRun, ranks: int, launch: Launch, progress: Progress) -
 
 def loss_table(output: Path) -> list[dict[str, Any]]:
     """Returns one row per validation: step, losses, gradient norm, samples per second."""
-    lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    lines = read_metrics(output / "metrics.jsonl")
     columns = ("step", "validation_loss", "loss", "gradient_norm", "samples_per_second")
     return [{name: line.get(name) for name in columns} for line in lines if "validation_loss" in line]
 

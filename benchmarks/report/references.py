@@ -70,7 +70,7 @@ def published_references(suite: Suite) -> References:
 
 
 def copying_references(figures: pl.DataFrame, tasks: pl.DataFrame, headline: Metric) -> References:
-    """Returns what handing the source back gives, from what `summarise` made of it; no row if of nothing."""
+    """Returns the row of the copy baseline from its output of `summarise`; no row if nothing was scored."""
     if figures.is_empty():
         return References("", "")
     values = dict(figures.drop_nulls("value").select("measure", "value").iter_rows())

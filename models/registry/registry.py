@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import shutil
+import uuid
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -169,6 +170,24 @@ def version_problem(
     except (MlflowException, OSError):
         return f"the files of {where} cannot be opened"
     return None if str(stored) == tags.get(PIPELINE_BYTES) else f"files of {where} are missing or truncated"
+
+
+def set_files_aside(number: str, *, name: str, tracking_uri: str) -> None:
+    """Renames the folder of a version's files if it is local, so that registering again restores them.
+
+    Does nothing for a version that does not exist, and for files that a server keeps.
+    """
+    client = _client(tracking_uri)
+    try:
+        source = client.get_model_version(name, number).source
+    except MlflowException as error:
+        if error.error_code in _ABSENT:
+            return
+        raise
+    location = client.get_logged_model(str(source).removeprefix("models:/")).artifact_location
+    if is_local_uri(location) and Path(local_file_uri_to_path(location)).exists():
+        folder = Path(local_file_uri_to_path(location))
+        folder.rename(folder.with_name(f"{folder.name}.damaged-{uuid.uuid4().hex[:8]}"))
 
 
 def version_of_alias(alias: str, *, name: str, tracking_uri: str) -> RegisteredVersion | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import groupby
+from operator import attrgetter
 
 import click
 import dagster as dg
@@ -21,6 +22,7 @@ from orchestration.resources import tracking
 from orchestration.run import RunFailedError, run_assets
 
 SHOWN_PATHS = 20
+KIND = attrgetter("kind")
 
 
 @click.command("verify")
@@ -47,7 +49,7 @@ def verify_command(options: HomeOptions, repair: bool) -> None:
             click.echo(f"{finding.asset}: {finding.text}")
         if repair:
             with lock_home(options.home):
-                set_damaged_aside(lake, findings)
+                set_damaged_aside(lake, findings, tracking(options.profile, options.home))
         return len(findings)
 
     differences = report_errors(checked, HomeError)
@@ -138,7 +140,7 @@ def _print_progress(what: str, done: int, total: int) -> None:
 
 def _print_unused(files: list[UnusedFile]) -> None:
     by_kind: Mapping[str, list[UnusedFile]] = {
-        kind: list(group) for kind, group in groupby(sorted(files, key=_kind), key=_kind)
+        kind: list(group) for kind, group in groupby(sorted(files, key=KIND), key=KIND)
     }
     for kind, group in by_kind.items():
         click.echo(f"{kind}: {len(group)} files, {sum(file.size for file in group) / 2**20:.1f} MiB")
@@ -146,7 +148,3 @@ def _print_unused(files: list[UnusedFile]) -> None:
             click.echo(f"  {file.path}")
         if len(group) > SHOWN_PATHS:
             click.echo(f"  and {len(group) - SHOWN_PATHS} more")
-
-
-def _kind(file: UnusedFile) -> str:
-    return file.kind

@@ -1,4 +1,4 @@
-"""`emberline bench` where a judge fails, repeats a key or is not there, and where nothing is scored."""
+"""`emberline bench` with a judge that fails, repeats a key or does not answer, and with nothing to score."""
 
 import json
 

@@ -49,7 +49,7 @@ KINDS = (
     "manifests/nft.json",
     "manifests/raw_images/*.json",
 )
-"""One file of each kind is damaged, all at once: a run has to mend what depends on what."""
+"""The test damages one file of each kind, all at once, so that a run has to repair inputs before outputs."""
 
 DECIDED = ("reports/champion.json",)
 """The decision of the second run differs: there is a champion by then, or a reason why there is none."""

@@ -12,8 +12,8 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
+from marked_processes import marked
 from tiny import write_tiny_profile
 from tiny_run import REPOSITORY, one_thread
 
@@ -115,17 +115,6 @@ def start_marked(arguments: list[str], mark: str) -> subprocess.Popen[bytes]:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-
-
-def marked(mark: str) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("MARK") == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def kill_and_count(process: subprocess.Popen[bytes], mark: str) -> tuple[int, list[str]]:

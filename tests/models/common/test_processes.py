@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from marked_processes import marked
 
 from models.common import processes
 
@@ -87,18 +88,6 @@ def start(tmp_path):
     yield start
     for process in start.left():
         process.kill()
-
-
-def marked(mark: str) -> list[psutil.Process]:
-    """The living processes whose environment has a mark; a zombie is dead."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("MARK") == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def none_left(start) -> bool:
