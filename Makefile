@@ -40,8 +40,9 @@ check-rest: install
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' $(FAST)
 
+# Two workers, each with one thread, so that they do not fight over two cores.
 test: install
-	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n 2 --cov --cov-report=term
 
 # Whole lineages, killed and run again, browsers, environments of their own: half an hour on two cores.
 test-slow: install

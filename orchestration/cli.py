@@ -95,6 +95,15 @@ class LazyGroup(click.Group):
         spec = COMMANDS.get(cmd_name)
         return None if spec is None else getattr(import_module(spec.module), spec.attribute)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Returns the command that the first argument names, and the rest; a wrong name gets a suggestion."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:  # click looks for near names among imported commands only
+            raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from error
+
     def invoke(self, ctx: click.Context) -> object:
         """Runs a command, from the import of its module on, until it ends or is interrupted."""
         ctx.obj = variables_in_use()  # shown by the commands that use a profile

@@ -1,9 +1,9 @@
 """Profiles: the only place where sizes, paths, thresholds and backends are set, and their validation."""
 
+import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
@@ -13,18 +13,20 @@ from assets.corpora.config import CorporaConfig, DemoCorpusConfig
 from assets.dedup.config import DedupConfig, PairsConfig
 from assets.filtered.config import FilteredConfig
 from assets.filtered.decide import check_rules
+from assets.lake.schemas import CATEGORIES
 from assets.longtail.config import LongtailConfig
 from assets.measured.registry import IMAGE_MEASURES
 from assets.postfiltered.config import PostfilteredConfig
 from assets.synthesized.config import SynthesizedConfig
+from assets.synthesized.templates.catalogue import TEMPLATES, inverse_name
 from assets.training.config import TrainingConfig
 from benchmarks.config import BenchConfig
 from models.backends import BackendsConfig
+from models.common.checks import did_you_mean, http_address
 from models.common.fields import Identity, Operational
 from models.editor.geometry import PATCH
-from orchestration.profile_errors import ProfileError, describe, dotted, line_of
+from orchestration.profile_errors import ProfileError, describe
 from orchestration.profile_text import read_profile_text
-from orchestration.profile_types import FieldPath
 from trainers.small.config import DescriptorTrainingConfig, EvaluatorTrainingConfig
 from trainers.stages.registry import STAGE_NAMES
 
@@ -33,13 +35,11 @@ TEXT_DIMENSION = 384
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 
-TRACKING_URI = re.compile(r"(https?|sqlite|postgresql|mysql|mssql)(\+\w+)?://.+$|databricks")
+TEXT_LANGUAGES = ("en",)
+"""What all-MiniLM-L6-v2 was trained to read."""
+
+TRACKING_URI = re.compile(r"https?://.+|sqlite:///.+|(postgresql|mysql|mssql)(\+\w+)?://.+|databricks")
 """Matches the stores of MLflow that hold a model registry."""
-
-EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
-
-RULES = ("filtered", "rules")
-"""The section in which true and false are thresholds, because a measure may be a truth value."""
 
 MAX_BYTES = 1_000_000
 """Larger files are refused without reading them: a profile is never this large."""
@@ -59,7 +59,7 @@ class TrackingServerConfig(BaseModel, frozen=True, extra="forbid"):
         description="MLflow tracking URI; null keeps everything in the home, in SQLite"
     )
     experiment: Operational[str] = Field(
-        min_length=1, description="MLflow experiment that groups the runs of the training stages"
+        pattern=r"^\S(.*\S)?$", description="MLflow experiment that groups the runs of the training stages"
     )
     model: Operational[str] = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
@@ -69,12 +69,12 @@ class TrackingServerConfig(BaseModel, frozen=True, extra="forbid"):
     @field_validator("uri")
     @classmethod
     def _is_known_to_mlflow(cls, uri: str | None) -> str | None:
-        if uri is not None and not TRACKING_URI.match(uri):
+        if uri is not None and not TRACKING_URI.fullmatch(uri):
             raise ValueError(
                 "MLflow takes addresses such as http://localhost:5000 or sqlite:////folder/mlflow.db. Write "
-                "the scheme, two slashes and the rest."
+                "one like these."
             )
-        return uri
+        return http_address(uri) if uri is not None and uri.startswith("http") else uri
 
 
 class Profile(BaseModel, frozen=True, extra="forbid"):
@@ -133,11 +133,34 @@ class Profile(BaseModel, frozen=True, extra="forbid"):
                 f"training.trainer.editor.text_dim is {editor.text_dim}, but all-MiniLM-L6-v2 gives "
                 f"{TEXT_DIMENSION} channels. Write {TEXT_DIMENSION}."
             )
+        unread = [language for language in self.mixtures.languages if language not in TEXT_LANGUAGES]
+        if unread:
+            raise ValueError(
+                f"mixtures.languages has {unread[0]}, but all-MiniLM-L6-v2 reads "
+                f"{', '.join(TEXT_LANGUAGES)}. Write [{', '.join(TEXT_LANGUAGES)}]."
+            )
         return self
 
     @model_validator(mode="after")
     def _rules_name_measures(self) -> Self:
         check_rules(self.filtered.rules, IMAGE_MEASURES)
+        return self
+
+    @model_validator(mode="after")
+    def _exempted_names_exist(self) -> Self:
+        categories = list(dict.fromkeys(name for one in CATEGORIES.items() for name in (one[0], *one[1])))
+        edits = [*TEMPLATES, *map(inverse_name, TEMPLATES)]
+        named = {
+            f"filtered.rules.{name}.unless_category": (rule.unless_category, categories)
+            for name, rule in self.filtered.rules.items()
+        } | {
+            "pairs.unrelated_exempt": (self.pairs.unrelated_exempt, [*categories, *edits]),
+            "postfiltered.alignment_exempt": (self.postfiltered.alignment_exempt, [*categories, *edits]),
+        }
+        for field, (names, known) in named.items():
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"{field}: nothing is called {name}. {did_you_mean(name, known)}")
         return self
 
     @model_validator(mode="after")
@@ -147,6 +170,13 @@ class Profile(BaseModel, frozen=True, extra="forbid"):
                 f"demo.corpus is {self.demo.corpus}, but no corpus under corpora.corpora has this name. "
                 f"Add one with path inbox/{self.demo.corpus}, or set demo to null."
             )
+        for index, corpus in enumerate(self.corpora.corpora):
+            path = f"inbox/{corpus.name}"
+            if self.demo is not None and corpus.name == self.demo.corpus and corpus.path.rstrip("/") != path:
+                raise ValueError(
+                    f"corpora.corpora.{index}.path is {corpus.path}, but the demo's images are written to "
+                    f"{path}. Write this path, or set demo to null."
+                )
         return self
 
 
@@ -197,44 +227,10 @@ def parse_profile(text: str, file: str) -> Profile:
     """
     content = read_profile_text(text, file)
     try:
-        profile = Profile.model_validate(content.value)
+        # As JSON, because there a list is a tuple and a text is a path while all other types stay strict.
+        return Profile.model_validate_json(json.dumps(content.value), strict=True)
     except ValidationError as error:
         raise ProfileError(describe(error, content.lines, file, Profile)) from error
-    converted = [
-        f"{file}:{line_of(path, content.lines)} {dotted(path)}: {given!r} is no number. Write a number."
-        for path, given in converted_values(profile, content.value)
-    ]
-    if converted:
-        raise ProfileError("\n".join(converted))
-    return profile
-
-
-def converted_values(value: Any, raw: Any, path: FieldPath = ()) -> Iterator[tuple[FieldPath, Any]]:
-    """Yields truth values and texts that pydantic took for numbers, with their paths.
-
-    Args:
-        value: a validated profile, or a part of it.
-        raw: what it was made from.
-        path: of the part.
-    """
-    if isinstance(raw, dict):
-        for name, inner in raw.items():
-            part = getattr(value, name, None) if isinstance(value, BaseModel) else value[name]
-            yield from converted_values(part, inner, (*path, name))
-    elif isinstance(raw, list):
-        for index, (part, inner) in enumerate(zip(value, raw, strict=False)):
-            yield from converted_values(part, inner, (*path, index))
-    elif _is_number(value) and (_is_text(raw) or (isinstance(raw, bool) and path[:2] != RULES)):
-        yield path, raw
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_text(raw: Any) -> bool:
-    """Returns whether a value is text. YAML 1.1 takes 1e-3, a number in YAML 1.2, for text."""
-    return isinstance(raw, str) and not EXPONENT.fullmatch(raw)
 
 
 def with_images(profile: Profile, folder: Path) -> Profile:

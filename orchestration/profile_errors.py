@@ -1,11 +1,13 @@
 """Error messages for an invalid profile: what is wrong, where, and what to write instead."""
 
-import difflib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from models.common.checks import did_you_mean
 from orchestration.profile_types import (
     FieldPath,
     field_description,
@@ -16,6 +18,21 @@ from orchestration.profile_types import (
 
 LONGEST_VALUE = 60
 UNKNOWN_FIELD = "extra_forbidden"
+MOST_MISSING = 5
+"""Missing fields of one section that are told one by one; more are told in one line."""
+
+NOUNS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "path_type": "a path",
+    "tuple_type": "a list",
+    "model_type": "a section, which is lines of the form name: value",
+    "dict_type": "a section, which is lines of the form name: value",
+}
+"""What a value should be, by the type of pydantic's error."""
 BOUNDS = {
     "greater_than": ("gt", "above"),
     "greater_than_equal": ("ge", "of at least"),
@@ -30,7 +47,21 @@ class ProfileError(ValueError):
 
 def describe(error: ValidationError, lines: Mapping[FieldPath, int], file: str, model: type) -> str:
     """Returns one line for each error: `file:line field: what is wrong. What to write.`"""
-    messages = (_line(detail, lines, file, model) for detail in error.errors(include_url=False))
+    faults = [
+        (readable_path(model, tuple(detail["loc"])), detail) for detail in error.errors(include_url=False)
+    ]
+    messages = []
+    for path, own in groupby(_without_echoes(faults, model), key=lambda fault: fault[0][:-1]):
+        of_section = list(own)
+        missing = [path[-1] for path, detail in of_section if detail["type"] == "missing"]
+        if len(missing) > MOST_MISSING:
+            names = ", ".join(str(name) for name in missing)
+            messages.append(
+                f"{file}:{line_of(path, lines)} {dotted(path) or 'profile'}: lacks {names}. Add them; "
+                "`profiles/demo.yaml` has all fields."
+            )
+            of_section = [fault for fault in of_section if fault[1]["type"] != "missing"]
+        messages += [_line(path, detail, lines, file, model) for path, detail in of_section]
     return "\n".join(dict.fromkeys(messages))
 
 
@@ -46,8 +77,38 @@ def line_of(path: FieldPath, lines: Mapping[FieldPath, int]) -> int:
     return lines[path]
 
 
-def _line(detail: ErrorDetails, lines: Mapping[FieldPath, int], file: str, model: type) -> str:
-    path = readable_path(model, tuple(detail["loc"]))
+def _without_echoes(
+    faults: Sequence[tuple[FieldPath, ErrorDetails]], model: type
+) -> list[tuple[FieldPath, ErrorDetails]]:
+    """Returns the faults without those that others explain.
+
+    A field that may have several types has an error for each; one is told. A section whose field is wrong
+    has no error of its own. A field that is missing because its name is misspelt is told with the wrong name.
+    """
+    meant = {
+        (*path[:-1], near)
+        for path, detail in faults
+        if detail["type"] == UNKNOWN_FIELD and (near := _near(path, model)) is not None
+    }
+    kept: dict[FieldPath, ErrorDetails] = {}
+    for path, detail in faults:
+        inner = any(other != path and other[: len(path)] == path for other, _ in faults)
+        if inner or (detail["type"] == "missing" and path in meant):
+            continue
+        kept[path] = {**detail, "type": "several_types"} if path in kept else detail
+    return list(kept.items())
+
+
+def _near(path: FieldPath, model: type) -> str | None:
+    """Returns the field that was meant by a name that is none; None if no field is close to it."""
+    suggestion = did_you_mean(str(path[-1]), field_names(section_at(model, path[:-1])))
+    start = "Did you mean "
+    return suggestion.removeprefix(start).rstrip("?") if suggestion.startswith(start) else None
+
+
+def _line(
+    path: FieldPath, detail: ErrorDetails, lines: Mapping[FieldPath, int], file: str, model: type
+) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
         path, message = _split_leading_field(path, message, lines)
@@ -60,7 +121,8 @@ def _split_leading_field(
 ) -> tuple[FieldPath, str]:
     """Returns the path of the field that a section's message starts with, and the rest of the message."""
     first, _, rest = message.partition(" ")
-    field = (*path, *first.rstrip(":").split("."))
+    parts = first.rstrip(":").split(".")
+    field = (*path, *(int(part) if part.isdigit() else part for part in parts))
     return (field, rest) if field in lines else (path, message)
 
 
@@ -70,12 +132,14 @@ def _problem(detail: ErrorDetails, message: str) -> str:
         return "is missing."
     if kind == UNKNOWN_FIELD:
         return "is not a field."
-    sentence = f"{message.rstrip('.')}."
+    sentence = f"{message.rstrip('.')}." if not message.endswith("?") else message
     if kind == "value_error" and not isinstance(given, (str, int, float)):
         return sentence  # about several fields of a section, which it names
-    text = repr(given)
+    text = json.dumps(given) if given is None or isinstance(given, bool) else repr(given)
     text = text if len(text) < LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
-    return f"{text} is not valid: {sentence}"
+    if kind in NOUNS:
+        return f"{text} is not {NOUNS[kind]}."
+    return f"{text} is not valid: {sentence}" if kind == "value_error" else f"{text} is not possible here."
 
 
 def _fix(detail: ErrorDetails, path: FieldPath, model: type) -> str:
@@ -85,12 +149,14 @@ def _fix(detail: ErrorDetails, path: FieldPath, model: type) -> str:
     if kind == "missing":
         return f"Add it{f': {description}' if description else ''}."
     if kind == UNKNOWN_FIELD:
-        known = field_names(section)
-        near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-        return f"Did you mean {near[0]}?" if near else f"The fields here are {', '.join(known)}."
+        return did_you_mean(str(path[-1]), field_names(section))
     if kind in BOUNDS:
         key, words = BOUNDS[kind]
         return f"Write a number {words} {context[key]}."
     if kind == "literal_error":
         return f"Write {context['expected']}."
+    if kind == "string_pattern_mismatch":
+        return f"It has to match {context['pattern']}{f': {description}' if description else ''}."
+    if kind == "value_error":
+        return ""  # the message of the check says what to write
     return f"Expected: {description}." if description else ""

@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -10,9 +11,20 @@ import yaml
 from orchestration.profile_errors import ProfileError, dotted, line_of
 from orchestration.profile_types import FieldPath
 
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+SAFE_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Loader(SAFE_LOADER):
+    """A safe loader that reads 1e-3 as a number, as YAML 1.2 does. YAML 1.1 takes it for text."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
 MAX_DEPTH = 20
 MAX_FIELDS = 100_000
+LARGEST = 2**63 - 1
 
 PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 """Matches a password in a URL, as in https://name:password@host."""
@@ -48,7 +60,7 @@ def read_profile_text(text: str, file: str) -> ProfileText:
 
 def _parse(text: str, file: str) -> tuple[yaml.Node | None, Any]:
     try:
-        return yaml.compose(text, Loader=LOADER), yaml.load(text, Loader=LOADER)  # noqa: S506 (safe either way)
+        return yaml.compose(text, Loader=Loader), yaml.load(text, Loader=Loader)  # noqa: S506 (safe either way)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         reason = f"{file}:{line} is not YAML: {error.problem}. Fix this line or the one above it."
@@ -85,6 +97,10 @@ def _collect_mapping(node: yaml.MappingNode, path: FieldPath, lines: dict[FieldP
             merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
             continue
         name = str(key.value)
+        if key.tag != "tag:yaml.org,2002:str":
+            raise ProfileError(
+                f"{file}:{line} {dotted((*path, name))}: is not the name of a field. Write a name."
+            )
         if name in own:
             where = f"{file}:{line} {dotted((*path, name))}"
             raise ProfileError(f"{where}: is defined twice, first on line {own[name]}. Remove one of them.")
@@ -123,6 +139,12 @@ def _leaves(value: Any, path: FieldPath) -> Iterator[tuple[FieldPath, Any]]:
 def _problem(leaf: Any) -> str | None:
     if isinstance(leaf, float) and not math.isfinite(leaf):
         return f"{leaf} is not a finite number. Write a finite number."
+    if isinstance(leaf, int) and abs(leaf) > LARGEST:
+        return f"{leaf} is too large. Write a number that fits into 64 bits."
     if isinstance(leaf, str) and PASSWORD.search(leaf):
         return "contains a password. Remove it from the address and set it in the environment."
+    if isinstance(leaf, str) and any(unicodedata.category(one) == "Cc" and one not in "\t\n" for one in leaf):
+        return f"{leaf!r} holds a control character. Remove it."
+    if leaf is not None and not isinstance(leaf, (bool, int, float, str)):
+        return f"{leaf} is of a type that no field has. Write a number, text, or true or false."
     return None

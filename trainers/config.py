@@ -42,8 +42,10 @@ class StageConfig(BaseModel, frozen=True, extra="forbid"):
     weight_decay: Identity[float] = Field(ge=0, description="AdamW's weight decay")
     gradient_clip: Identity[float] = Field(gt=0, description="largest global norm of the gradient")
     # Like the ranks: it places the same state differently. A checkpoint of another layout is refused.
-    zero_stage: Operational[Literal[1, 2, 3]] = Field(
-        description="DeepSpeed ZeRO stage: 1 shards the optimizer over the ranks, 2 gradients too, 3 all"
+    zero_stage: Operational[int] = Field(
+        ge=1,
+        le=3,
+        description="DeepSpeed ZeRO stage: 1 shards the optimizer over the ranks, 2 gradients too, 3 all",
     )
     precision: Identity[Literal["fp32", "bf16"]] = Field(description="number format of the forward pass")
     balance_by: Identity[tuple[BalanceColumn, ...]] = Field(

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from models.common.checks import did_you_mean
 from models.common.fields import Identity, Operational
 from trainers.stages.registry import STAGE_NAMES
 
@@ -64,7 +65,7 @@ class MixturesConfig(BaseModel, frozen=True, extra="forbid"):
     def _stages_draw_something(self) -> Self:
         unknown = sorted(set(self.stages) - set(STAGE_NAMES))
         if unknown:
-            raise ValueError(f"stages.{unknown[0]} is not a stage. The stages are {', '.join(STAGE_NAMES)}.")
+            raise ValueError(f"stages.{unknown[0]} is not a stage. {did_you_mean(unknown[0], STAGE_NAMES)}")
         for name, stage in self.stages.items():
             for part in (stage.captions, stage.tasks, stage.origins):
                 if not any(part.model_dump().values()):

@@ -1,13 +1,18 @@
 """What a profile says about raw material: which corpora exist, and how the demo makes its own."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from models.common.fields import Identity, Limit, Operational
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+
+
+S3_ADDRESS = re.compile(r"s3://[a-z0-9][a-z0-9.-]+(/.*)?")
+LOOKS_LIKE_AN_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/|[A-Za-z][A-Za-z0-9+.-]+::")
 
 
 class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
@@ -23,6 +28,15 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     license: Identity[str] = Field(
         min_length=1, description="licence of files for which metadata.jsonl gives none"
     )
+
+    @field_validator("path")
+    @classmethod
+    def _can_be_read(cls, path: str) -> str:
+        if path.startswith("~"):
+            raise ValueError("~ does not stand for your folder in a profile. Write the whole path.")
+        if LOOKS_LIKE_AN_ADDRESS.match(path) and not S3_ADDRESS.fullmatch(path):
+            raise ValueError("only folders and s3://bucket/prefix can be read. Write one of them.")
+        return path
 
 
 class ProbeConfig(BaseModel, frozen=True, extra="forbid"):

@@ -1,6 +1,5 @@
 """Ingest: turns the files of a batch into records, image shards, samples and texts."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -9,6 +8,7 @@ import polars as pl
 
 from assets.corpora.batches import IngestBatch, raw_tables
 from assets.corpora.config import CorporaConfig, CorpusConfig
+from assets.corpora.language import text_language
 from assets.corpora.probe import DECODER_VERSION, NOT_MEASURED, Probe, image_probe
 from assets.corpora.readers.folder import (
     CorpusError,
@@ -29,7 +29,6 @@ from models.common.pixels import decode
 from models.common.progress import Progress, tracked
 
 PREVIEW_ROWS = 4
-CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 Row = Mapping[str, object]
 
@@ -258,7 +257,7 @@ def _sample(record: Row, metadata: FileMetadata | None) -> Row:
 
 
 def _text(sample: str, text: str) -> Row:
-    lang = "zh" if CHINESE.search(text) else "en"
+    lang = text_language(text)
     return {
         "text_id": text_id(sample, "original", lang, text),
         "sample_id": sample,

@@ -1,6 +1,8 @@
 """Settings of deduplication (report 2.2.1)."""
 
-from pydantic import BaseModel, Field
+from typing import Self
+
+from pydantic import BaseModel, Field, model_validator
 
 from models.common.fields import Identity
 
@@ -31,7 +33,15 @@ class DedupConfig(BaseModel, frozen=True, extra="forbid"):
         gt=0, description="k-means cells of the descriptor space; 1 compares every image with every other"
     )
     cells_per_image: Identity[int] = Field(gt=0, description="nearest cells in which an image is compared")
-    seed: Identity[int] = Field(description="seed of the k-means cells")
+    seed: Identity[int] = Field(ge=0, description="seed of the k-means cells")
+
+    @model_validator(mode="after")
+    def _cells_exist(self) -> Self:
+        if self.cells_per_image > self.n_cells:
+            raise ValueError(
+                f"cells_per_image {self.cells_per_image} is more than n_cells {self.n_cells}. Lower it."
+            )
+        return self
 
 
 class PairsConfig(BaseModel, frozen=True, extra="forbid"):

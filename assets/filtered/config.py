@@ -21,9 +21,9 @@ class Rule(BaseModel, frozen=True, extra="forbid"):
     keep: Identity[Literal["above", "below", "between", "equals"]] = Field(
         description="which values are kept; above, below and between keep the threshold itself"
     )
-    value: Identity[float | tuple[float, float] | None] = Field(
+    value: Identity[bool | float | tuple[float, float] | None] = Field(
         default=None,
-        description="threshold in the unit of the measure; two for between; true is 1 and false is 0",
+        description="threshold in the unit of the measure; two for between; true or false for equals",
     )
     quantile: Identity[float | None] = Field(
         default=None, gt=0, lt=1, description="threshold as a quantile, 0 to 1, of the images that it judges"
@@ -45,6 +45,8 @@ class Rule(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("a quantile goes with above or below")
         if self.per and self.quantile is None:
             raise ValueError("per goes with a quantile: a value is the same for all groups")
+        if isinstance(self.value, tuple) and self.value[0] > self.value[1]:
+            raise ValueError(f"value {list(self.value)} keeps nothing. Write the lower bound first.")
         return self
 
 

@@ -9,6 +9,7 @@ from assets.engine.measure import ImageMeasure
 from assets.filtered.config import Rule
 from assets.lake.schemas import VERDICTS, conform
 from assets.measured.perceptual import DISTANCE, FEATURES
+from models.common.checks import did_you_mean
 
 
 class UnknownColumnError(ValueError):
@@ -21,8 +22,23 @@ class UnknownColumnError(ValueError):
 
     def __init__(self, rule: str, column: str, *, exists: bool, numeric: Sequence[str]) -> None:
         self.rule, self.column = rule, column
-        reason = f"{column} is not numeric" if exists else f"{column} does not exist"
-        super().__init__(f"filtered.rules.{rule}.measure: {reason}. Use one of {', '.join(numeric)}.")
+        reason = f"{column} is not numeric. There are {', '.join(numeric)}."
+        if not exists:
+            reason = f"{column} does not exist. {did_you_mean(column, numeric)}"
+        super().__init__(f"filtered.rules.{rule}.measure: {reason}")
+
+
+class ThresholdError(ValueError):
+    """A rule compares a truth value with a number, or a number with a truth value.
+
+    Attributes:
+        rule: name of the rule.
+    """
+
+    def __init__(self, rule: str, column: str, *, is_truth: bool) -> None:
+        self.rule = rule
+        kind = "true or false" if is_truth else "a number"
+        super().__init__(f"filtered.rules.{rule}.value: {column} is {kind}. Write {kind}.")
 
 
 def check_rules(rules: Mapping[str, Rule], measures: Sequence[ImageMeasure]) -> None:
@@ -30,6 +46,7 @@ def check_rules(rules: Mapping[str, Rule], measures: Sequence[ImageMeasure]) -> 
 
     Raises:
         UnknownColumnError: a rule does not.
+        ThresholdError: the column holds truth values and the threshold is a number, or the other way round.
     """
     columns = {
         f"{measure.name}.{column}": dtype for measure in measures for column, dtype in measure.columns.items()
@@ -39,6 +56,9 @@ def check_rules(rules: Mapping[str, Rule], measures: Sequence[ImageMeasure]) -> 
     for name, rule in rules.items():
         if rule.measure not in numeric:
             raise UnknownColumnError(name, rule.measure, exists=rule.measure in columns, numeric=numeric)
+        is_truth = columns.get(rule.measure) == pl.Boolean
+        if is_truth != isinstance(rule.value, bool):
+            raise ThresholdError(name, rule.measure, is_truth=is_truth)
 
 
 def rule_verdicts(images: pl.DataFrame, rules: Mapping[str, Rule], stage: str) -> pl.DataFrame:
@@ -120,7 +140,7 @@ def _exempt(rule: Rule) -> pl.Expr:
 def _bounds(rule: Rule) -> tuple[pl.Expr | None, pl.Expr | None]:
     if isinstance(rule.value, tuple):
         return pl.lit(rule.value[0]), pl.lit(rule.value[1])
-    threshold = pl.lit(rule.value) if rule.quantile is None else _quantile(rule)
+    threshold = pl.lit(float(rule.value)) if rule.value is not None else _quantile(rule)
     if rule.keep == "equals":
         return threshold, threshold
     return (threshold, None) if rule.keep == "above" else (None, threshold)

@@ -7,7 +7,20 @@ import polars as pl
 TASKS = ("t2i", "i2i")
 SPLITS = ("train", "heldout")
 TEXT_KINDS = ("original", "structured", "detailed", "concise", "user_like")
-LANGS = ("en", "zh")
+LANGS = ("en", "zh", "other")
+
+CATEGORIES: Mapping[str, tuple[str, ...]] = {
+    "nature": ("objects", "landscapes", "cityscapes", "plants", "animals", "food", "indoor"),
+    "design": ("posters", "interfaces", "cartoon"),
+    "people": ("portraits", "sports", "activities"),
+    "semantic": ("add", "remove", "replace", "background", "extract"),
+    "stylistic": ("color", "stylize", "adjust", "beauty", "lowlevel"),
+    "structural": ("viewpoint", "motion", "portrait", "text", "compose"),
+}
+"""Categories of report 2.1: three of images, with their subcategories, and three of edits, with REDEdit's.
+
+A corpus may have categories of its own; rules can only name these.
+"""
 
 RECORDS: Mapping[str, pl.DataType] = {
     "record_id": pl.String(),  # hash of (corpus, path)

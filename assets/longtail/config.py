@@ -3,8 +3,9 @@
 import hashlib
 from pathlib import Path
 
-from pydantic import BaseModel, Field, field_serializer
+from pydantic import BaseModel, Field, field_serializer, field_validator
 
+from models.common.checks import http_address
 from models.common.fields import Identity, Operational
 
 INDEX_FOLDER = "qdrant"
@@ -16,7 +17,6 @@ class LongtailConfig(BaseModel, frozen=True, extra="forbid"):
     """How coverage is counted, and how much one refill round adds."""
 
     qdrant_url: Operational[str | None] = Field(
-        pattern=r"^https?://",
         description="URL of a Qdrant server; null keeps a local index of at most 20,000 texts",
     )
     collection: Operational[str] = Field(
@@ -34,6 +34,18 @@ class LongtailConfig(BaseModel, frozen=True, extra="forbid"):
     demand: Identity[Path | None] = Field(
         description="demand.json of a benchmark, whose pairs by category replace refill_pairs; or null"
     )
+
+    @field_validator("qdrant_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        return None if url is None else http_address(url)
+
+    @field_validator("demand")
+    @classmethod
+    def _demand_exists(cls, demand: Path | None) -> Path | None:
+        if demand is not None and not demand.is_file():
+            raise ValueError("there is no such file. `emberline bench` writes demand.json beside its report.")
+        return demand
 
     @field_serializer("demand", when_used="json")
     def _content(self, demand: Path | None) -> str | None:

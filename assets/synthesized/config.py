@@ -3,6 +3,7 @@
 from pydantic import BaseModel, Field, field_validator
 
 from assets.synthesized.templates.catalogue import TEMPLATES
+from models.common.checks import did_you_mean
 from models.common.fields import Identity
 
 
@@ -26,7 +27,7 @@ class SynthesizedConfig(BaseModel, frozen=True, extra="forbid"):
     def _templates_are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [name for name in names if name not in TEMPLATES]
         if unknown:
-            raise ValueError(f"no template is called {unknown[0]}; there are {', '.join(TEMPLATES)}")
+            raise ValueError(f"no template is called {unknown[0]}. {did_you_mean(unknown[0], TEMPLATES)}")
         if len(set(names)) < len(names):
             raise ValueError("a template is named twice")
         return names

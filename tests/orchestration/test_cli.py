@@ -103,6 +103,7 @@ def test_no_library_phones_home():
         (["run", "--force", "dedupd"], "There is no asset dedupd. Did you mean deduped?"),
         (["demo", "--images", "nowhere"], "Directory 'nowhere' does not exist."),
         (["nonsense"], "No such command 'nonsense'."),
+        (["statu"], "Did you mean"),
     ],
 )
 def test_what_the_user_can_fix_is_said_in_a_sentence(arguments, answer, tmp_path, monkeypatch):
@@ -120,7 +121,7 @@ def test_a_fault_in_a_profile_is_said_before_anything_starts(tmp_path, monkeypat
     Path("mine.yaml").write_text(text.replace("  steps: 110", "  steps: many"))
     done = emberline("demo", "--profile", "mine.yaml")
     assert done.exit_code == 1
-    assert f"Error: mine.yaml:{line} descriptor.steps: 'many' is not valid" in done.output
+    assert f"Error: mine.yaml:{line} descriptor.steps: 'many' is not a whole number" in done.output
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
 

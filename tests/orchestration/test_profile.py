@@ -177,7 +177,9 @@ def test_what_is_no_profile_is_refused_in_a_sentence(text):
 def test_an_empty_profile_lacks_everything():
     with pytest.raises(ProfileError) as caught:
         parse_profile("# nothing\n", "mine.yaml")
-    assert {line.split()[1] for line in str(caught.value).splitlines()} >= {"name:", "training:", "bench:"}
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(f" {field}," in message for field in ("name", "training", "bench"))
 
 
 @settings(max_examples=80, deadline=None)
@@ -272,16 +274,46 @@ def test_photographs_of_ones_own_have_a_home_of_their_own(tmp_path):
         ("train_images: 220", "train_images: 3:40", "3:40"),
         ("train_images: 220", "train_images: 0xdc", "0xdc"),
         ("train_images: 220", "train_images: yes", "yes"),
-        ("train_images: 220", "train_images: true", "True"),
+        ("train_images: 220", "train_images: true", "true"),
         ("train_images: 220", "train_images: '220'", "220"),
         ("workers: 2", "workers: on", "on"),
         ("workers: 2", "workers: 2026-11-28", "2026-11-28"),
-        ("betas: [0.9, 0.99]", "betas: [0.9, true]", "True"),
+        ("betas: [0.9, 0.99]", "betas: [0.9, true]", "true"),
         ("betas: [0.9, 0.99]", "betas: [0.9, 1.5]", "1.5"),
         ("betas: [0.9, 0.99]", "betas: [-0.1, 0.99]", "-0.1"),
         ("uri: null", "uri: localhost:5000", "localhost:5000"),
         ("uri: null", "uri: 'ftp://localhost'", "ftp://localhost"),
         ("model: emberline-edit", "model: 'a/b'", "a/b"),
+        ("workers: 2", "workers: 2.0", "2.0"),
+        ("zero_cond_t: false", "zero_cond_t: 0", "0"),
+        ("zero_stage: 2", "zero_stage: true", "true"),
+        ("learning_rate: 3.0e-3", "learning_rate: '3e-3'", "3e-3"),
+        ("value: false", "value: 0", "provenance.generated"),
+        ("value: 0.012", "value: true", "overlay_text.area"),
+        ("value: [-0.72, 0.42]", "value: [0.42, -0.72]", "[0.42, -0.72]"),
+        ("unless_category: [text, design]", "unless_category: [txet]", "txet. Did you mean text?"),
+        ("unrelated_exempt: [invert]", "unrelated_exempt: [inverted]", "inverted. Did you mean invert?"),
+        ("measure: photometric.noise", "measure: photometric.nose", "Did you mean photometric.noise?"),
+        ("qdrant_url: null", "qdrant_url: http://", "http://"),
+        ("qdrant_url: null", "qdrant_url: http://h:99999", "99999"),
+        ("uri: null", "uri: http://h:99999", "99999"),
+        ("uri: null", "uri: sqlite://mlflow.db", "sqlite://mlflow.db"),
+        ("experiment: emberline", "experiment: '  '", "'  '"),
+        ("languages: [en]", "languages: [zh]", "zh"),
+        ("rope_axes: [8, 12, 12]", "rope_axes: [-8, 20, 20]", "-8"),
+        ("max_tokens: 8192", "max_tokens: 16", "16"),
+        ("cells_per_image: 1", "cells_per_image: 3", "3"),
+        ("warmup_steps: 20", "warmup_steps: 200", "200"),
+        ("seed: 0", "seed: 18446744073709551616", "18446744073709551616"),
+        ("seed: 0", "seed: -1", "-1"),
+        ("license: unknown", 'license: "a\\0b"', "control character"),
+        ("demand: null", "demand: /nowhere/demand.json", "/nowhere/demand.json"),
+        ("text_encoder: null", "text_encoder: /nowhere", "/nowhere"),
+        ("path: inbox/demo", "path: gs://b/c", "gs://b/c"),
+        ("path: inbox/demo", "path: 's3:/x'", "s3:/x"),
+        ("path: inbox/demo", "path: 's3://'", "s3://"),
+        ("path: inbox/demo", "path: ~/photos", "~/photos"),
+        ("path: inbox/demo", "path: inbox/demos", "inbox/demos"),
     ],
 )
 def test_a_value_that_means_something_else_is_refused_and_quoted(field, given, written):
@@ -294,6 +326,26 @@ def test_a_value_that_means_something_else_is_refused_and_quoted(field, given, w
     assert message.startswith(f"mine.yaml:{line} ")
     assert written in message
     assert "\n" not in message
+
+
+def test_1e3_is_a_number_as_in_yaml_1_2():
+    text = (PROFILES / "demo.yaml").read_text()
+    written = text.replace("learning_rate: 3.0e-3", "learning_rate: 3e-3", 1)
+    assert written != text
+    assert parse_profile(written, "mine.yaml") == parse_profile(text, "mine.yaml")
+
+
+def test_one_fault_is_told_once():
+    text = (PROFILES / "demo.yaml").read_text()
+    for before, after in (
+        ("    ct:\n", "    ctt:\n"),
+        ("\ntraining:\n", "\ntrainng:\n"),
+        ("value: 0.012", "value: abc"),
+        ("[blur, pixelate", "[blurr, pixelate"),
+    ):
+        assert before in text
+        [line] = complaint(text.replace(before, after, 1)).splitlines()
+        assert "Did you mean" in line or "threshold" in line
 
 
 @pytest.mark.parametrize(
