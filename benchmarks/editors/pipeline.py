@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchmarks.editors.run import EditFailedError
 from benchmarks.suites.item import BenchItem, MissingPictureError, SuiteError
-from models.common.canonical import UnreadableImageError
+from models.common.canonical import UnreadableImageError, to_canonical
 from models.common.seeding import torch_generator
 
 SizePolicy = Literal["source", "model"]
@@ -82,7 +82,7 @@ class PipelineEditor:
             **self._size(sources[0][0]),
             **self._guidance(),
         )
-        return [np.asarray(image.convert("RGB")) for image in result.images]
+        return [np.asarray(to_canonical(image)) for image in result.images]
 
     def _size(self, source: Image.Image) -> dict[str, int]:
         return {"height": source.height, "width": source.width} if self.settings["size"] == "source" else {}

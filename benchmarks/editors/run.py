@@ -258,6 +258,10 @@ def _batches(items: Sequence[BenchItem], batch: int) -> Iterator[Sequence[BenchI
     by_shape: dict[tuple[tuple[int, int], ...], list[BenchItem]] = {}
     for item in items:
         headers = [read_header(picture.read()) for picture in item.sources]
-        by_shape.setdefault(tuple((header.height, header.width) for header in headers), []).append(item)
+        # Upright, because a batch is edited at one size.
+        sizes = [
+            (one.height, one.width) if one.orientation < 5 else (one.width, one.height) for one in headers
+        ]
+        by_shape.setdefault(tuple(sizes), []).append(item)
     for alike in by_shape.values():
         yield from (alike[start : start + batch] for start in range(0, len(alike), batch))

@@ -17,6 +17,9 @@ MAX_PIXELS = 64_000_000
 
 ORIENTATION_TAG, NEW_SUBFILE_TYPE = 274, 254
 
+DEEP = ("I;16", "I;16B", "I;16L", "I", "F")
+"""Modes of one channel with more than 8 bits."""
+
 MAX_PAGES = 16
 """Pages of a file in which a full-size one is looked for."""
 
@@ -54,6 +57,7 @@ def open_image_file(data: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.format == "TIFF":
             _skip_thumbnails(image)
+        _scale_transparency(image)
     except Exception as error:  # header parsers raise any type
         reason = "not an image in a supported format"
         detail = "" if isinstance(error, UnidentifiedImageError) else f": {error}"
@@ -73,11 +77,9 @@ def to_canonical(image: Image.Image, ground: str = "white") -> Image.Image:
     profile = image.info.get("icc_profile")
     image.load()
     upright = ImageOps.exif_transpose(image) or image
-    if upright.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        upright = _to_eight_bit(upright)
-    alpha = upright.convert("RGBA").getchannel("A") if upright.has_transparency_data else None
+    alpha = _alpha(upright)
     colour = _without_alpha(upright)
-    if profile and colour.mode in ("RGB", "CMYK", "L"):
+    if profile:
         colour = _to_srgb(colour, profile)
     colour = colour.convert("RGB")
     if alpha is None:
@@ -95,12 +97,39 @@ def _skip_thumbnails(image: Image.Image) -> None:
     image.seek(0)
 
 
+def _scale_transparency(image: Image.Image) -> None:
+    """Scales the transparent grey of a PNG with 2 or 4 bits to 8 bits, as Pillow scales the pixels alone."""
+    tiles = getattr(image, "tile", ())  # what is still to be decoded, and how
+    factor = {"L;2": 85, "L;4": 17}.get(str(tiles[0].args) if tiles else "")
+    if factor and isinstance(image.info.get("transparency"), int):
+        image.info["transparency"] *= factor
+
+
+def _alpha(image: Image.Image) -> Image.Image | None:
+    """Returns the transparency as mode L, from a channel or from a transparent colour (PNG tRNS)."""
+    if not image.has_transparency_data:
+        return None
+    key = image.info.get("transparency")
+    if image.mode in DEEP and isinstance(key, int):
+        return Image.fromarray(np.where(np.asarray(image) == key, 0, 255).astype(np.uint8))
+    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:  # Pillow keeps the high bytes alone
+        image = image.copy()
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    return image.convert("RGBA").getchannel("A")
+
+
 def _without_alpha(image: Image.Image) -> Image.Image:
+    """Returns the colours of an image, in a mode that colour management knows: RGB, CMYK or L."""
+    if image.mode in DEEP:
+        return _to_eight_bit(image)
+    if image.mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
     if image.mode in ("LA", "La"):
         return image.convert("LA").convert("L")
     if image.mode == "RGBa":  # premultiplied
         return image.convert("RGBA").convert("RGB")
-    return image.convert("RGB") if image.mode in ("P", "PA", "RGBA", "1") else image
+    return image if image.mode in ("RGB", "CMYK", "L") else image.convert("RGB")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -109,6 +138,11 @@ def _orientation(image: Image.Image) -> int:
     except Exception as error:  # the EXIF of a PNG may be behind truncated pixel data
         raise UnreadableImageError(f"EXIF does not parse: {error}") from error
     return orientation if orientation in range(1, 9) else 1
+
+
+def _is_grey(image: Image.Image) -> bool:
+    red, green, blue = (np.asarray(channel) for channel in image.split())
+    return bool(np.array_equal(red, green) and np.array_equal(green, blue))
 
 
 def _to_eight_bit(image: Image.Image) -> Image.Image:
@@ -120,6 +154,11 @@ def _to_eight_bit(image: Image.Image) -> Image.Image:
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = source.profile.xcolor_space.strip()  # pyright: ignore[reportAttributeAccessIssue]
+        if space == "RGB" and image.mode == "L":
+            image = image.convert("RGB")
+        elif space == "GRAY" and image.mode == "RGB" and _is_grey(image):
+            image = image.convert("L")
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
         return converted or image
     except (ImageCms.PyCMSError, OSError):

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from models.common.canonical import UnreadableImageError, open_image_file, to_canonical
+from models.common.fitting import cover
 
 # With Intel IPP the last bits of some results (cv2.magnitude) depend on memory alignment, which differs from
 # run to run, but measures must be reproducible. The switch applies to the importing thread only.
@@ -52,11 +53,10 @@ def cover_crop(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
     Source and target of a pair are cropped to the same size, so their pixels stay aligned.
     """
-    scale = max(height / pixels.shape[0], width / pixels.shape[1])
-    size = (max(width, round(pixels.shape[1] * scale)), max(height, round(pixels.shape[0] * scale)))
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    resized = cv2.resize(pixels, size, interpolation=interpolation)
-    top, left = (resized.shape[0] - height) // 2, (resized.shape[1] - width) // 2
+    scaled_height, scaled_width, top, left = cover(pixels.shape[0], pixels.shape[1], height, width)
+    shrinks = scaled_height < pixels.shape[0] or scaled_width < pixels.shape[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    resized = cv2.resize(pixels, (scaled_width, scaled_height), interpolation=interpolation)
     return np.ascontiguousarray(resized[top : top + height, left : left + width])
 
 

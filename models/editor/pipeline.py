@@ -9,10 +9,11 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineOutput
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
-from PIL import Image, ImageOps
+from PIL import Image
 from transformers import BertModel, PreTrainedTokenizerBase
 
 from models.common.canonical import to_canonical
+from models.common.fitting import edit_size, fit
 from models.common.tensors import from_model_range, to_model_range
 from models.editor.geometry import PATCH, resolution_mu
 from models.editor.sampling import sample
@@ -82,12 +83,13 @@ class EmberlineEditPipeline(DiffusionPipeline):
         Args:
             image: the references in prompt order: one image, a list of images, or None for text to image.
                 With a list of prompts, a list of such entries, all with the same number of references.
-                References are scaled to cover `height` x `width` and cropped around the centre.
+                References are scaled to cover the output and cropped around the centre.
             prompt: one instruction, or a list of them for a batch.
             num_inference_steps: Euler steps from noise to image, 1 to 1000.
             generator: generator of the noise: one for the whole batch, or one for each prompt, so that the
                 noise of a sample does not depend on its batch. None uses the global generator of Torch.
-            height: height of the output in pixels, a multiple of 16; defaults to the training size.
+            height: height of the output in pixels, a multiple of 16. Without height and width, the output
+                has the shape of the first reference at the area of the training images, or is square.
             width: like `height`.
             output_type: `pil`, or `latent` for (B, C, H/8, W/8) codec latents.
 
@@ -98,7 +100,7 @@ class EmberlineEditPipeline(DiffusionPipeline):
         single = isinstance(prompt, str) or not isinstance(prompt, Sequence)
         prompts: list[Any] = [prompt] if single else list(prompt)
         references = _references(image, prompts, single=single)
-        size = (height or int(self.config["sample_size"]), width or int(self.config["sample_size"]))
+        size = self._size(references, height, width)
         self._check(prompts, num_inference_steps, output_type, size)
         device = self._execution_device
         noise = self._noise(len(prompts), size, generator)
@@ -115,6 +117,24 @@ class EmberlineEditPipeline(DiffusionPipeline):
         if output_type == "latent":
             return ImagePipelineOutput(images=latents)  # pyright: ignore[reportArgumentType]
         return ImagePipelineOutput(images=_to_images(self.codec.decode(latents)))
+
+    def _size(
+        self, references: list[list[np.ndarray]], height: int | None, width: int | None
+    ) -> tuple[int, int]:
+        side = int(self.config["sample_size"])
+        if height or width or not references:
+            return height or side, width or side
+        multiple = self.codec.config["patch"] * PATCH
+        shapes = [reference.shape for reference in references[0]]
+        sizes = sorted({edit_size(shape[0], shape[1], side, multiple) for shape in shapes})
+        if len(sizes) > 1:
+            found = ", ".join(f"{size[0]}x{size[1]}" for size in sizes)
+            raise PipelineInputError(
+                "image",
+                f"The images of a batch would be edited at several sizes: {found}. Call the "
+                "pipeline once for each shape, or give height and width.",
+            )
+        return sizes[0]
 
     def _check(self, prompts: list[str], steps: int, output_type: str, size: tuple[int, int]) -> None:
         if not prompts or any(not isinstance(text, str) or not text.strip() for text in prompts):
@@ -177,9 +197,9 @@ class EmberlineEditPipeline(DiffusionPipeline):
 
 def _references(
     image: References | Sequence[References] | None, prompts: list[str], *, single: bool
-) -> list[list[Image.Image]]:
-    # Returns one list for each reference position, because each position is encoded for the whole batch at
-    # once.
+) -> list[list[np.ndarray]]:
+    # Returns canonical pixels, one list for each reference position, because each position is encoded for the
+    # whole batch at once.
     if image is None:
         return []
     entries = [image] if single else image
@@ -200,20 +220,12 @@ def _references(
             f"All samples of a batch must have the same number of references; found {counts}. "
             "Call the pipeline once for each number.",
         )
-    return [list(column) for column in zip(*rows, strict=True)]
+    return [[np.asarray(to_canonical(one)) for one in column] for column in zip(*rows, strict=True)]
 
 
-def _pixels(images: Sequence[Image.Image], size: tuple[int, int]) -> torch.Tensor:
-    # Returns (B, 3, H, W) in [-1, 1]. Shrinks by area averaging, like the images that the model was trained
-    # on.
-    arrays = []
-    for image in images:
-        upright = to_canonical(image)
-        shrinks = min(upright.height / size[0], upright.width / size[1]) > 1
-        method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
-        fitted = ImageOps.fit(upright, (size[1], size[0]), method=method)
-        arrays.append(np.asarray(fitted, dtype=np.float32))
-    return to_model_range(np.stack(arrays))
+def _pixels(images: Sequence[np.ndarray], size: tuple[int, int]) -> torch.Tensor:
+    # Returns (B, 3, H, W) in [-1, 1].
+    return to_model_range(np.stack([fit(pixels, *size) for pixels in images]))
 
 
 def _to_images(pixels: torch.Tensor) -> list[Image.Image]:

@@ -32,7 +32,8 @@ takes any number of reference images, and batches.
 """
 
 LIMITS = (
-    "The output has the training size of the model; larger images are scaled to cover it and cropped.",
+    "An image is edited in its own shape at about {sample_size} x {sample_size} pixels, and the edit is "
+    "scaled back to the size of the image: detail finer than that is lost.",
     "Instructions in languages other than {languages} are refused, since the text encoder cannot read them.",
     "Kinds of edits that the model was not trained on have not been evaluated.",
     "Loading a version runs the Python files in it. Register and load only versions that you trust.",
@@ -67,7 +68,9 @@ def model_card(
         sample_size=sample_size,
         training=_table(training),
         data=_table(data),
-        limits="\n".join(f"- {limit.format(languages=', '.join(languages))}" for limit in LIMITS),
+        limits="\n".join(
+            f"- {limit.format(languages=', '.join(languages), sample_size=sample_size)}" for limit in LIMITS
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from PIL import Image
 
 from models.common.canonical import open_image_file, to_canonical
 
@@ -55,6 +56,9 @@ class EditorModel(PythonModel):
     ) -> pd.DataFrame:
         """Returns a frame with one row for each input row: the edited image as PNG bytes in `image`.
 
+        An edit has the size of the upright image. It is made in the same shape at the area of the training
+        images, and scaled from there.
+
         Args:
             context: unused.
             model_input: columns `image` (bytes of an image file) and `instruction` (text).
@@ -79,8 +83,11 @@ class EditorModel(PythonModel):
                 )
             except ValueError as error:
                 raise InvalidRowError(number, error) from error
+            edit = result.images[0]
+            if edit.size != image.size:
+                edit = edit.resize(image.size, Image.Resampling.LANCZOS)
             stream = io.BytesIO()
-            result.images[0].save(stream, format="PNG")
+            edit.save(stream, format="PNG")
             edited.append(stream.getvalue())
         return pd.DataFrame({"image": edited})
 

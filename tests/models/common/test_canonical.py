@@ -1,6 +1,8 @@
 """One way to read an image: mode, profile, alpha, depth, orientation and pages do not change what is seen."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -43,6 +45,67 @@ def test_a_colour_profile_counts_in_every_mode(rotated_primaries, mode):
     image = flat.convert("P", palette=Image.Palette.ADAPTIVE) if mode != "RGBA" else flat.convert("RGBA")
     seen = decode(encoded(image, kind, icc_profile=rotated_primaries))
     np.testing.assert_array_equal(seen, expected)
+
+
+def grey_profile() -> bytes:
+    """A profile of one channel whose curve is that of linear light."""
+    tags = (b"wtpt", b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)), (b"kTRC", b"curv" + bytes(8))
+    start, table, body = 128 + 4 + 12 * len(tags), b"", b""
+    for name, data in tags:
+        table += name + struct.pack(">2I", start + len(body), len(data))
+        body += data
+    header = bytearray(128)
+    header[0:4] = struct.pack(">I", start + len(body))
+    header[8:12], header[12:24] = b"\x02\x40\0\0", b"mntrGRAYXYZ "
+    header[36:40], header[68:80] = b"acsp", struct.pack(">3i", 63190, 65536, 54061)
+    return bytes(header) + struct.pack(">I", len(tags)) + table + body
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGB", "P", "RGBA"])
+def test_a_grey_profile_counts_in_every_mode(mode):
+    flat = Image.new("L", (8, 8), 100)
+    expected = decode(encoded(flat, icc_profile=grey_profile()))
+    assert expected[0, 0, 0] > 130
+    seen = decode(encoded(flat.convert(mode), icc_profile=grey_profile()))
+    assert np.abs(seen.astype(int) - expected).max() <= 1
+
+
+def test_an_rgb_profile_counts_for_a_grey_image():
+    tinted = bytearray(wide_gamut())  # blue is another red, so that greys have a tint
+    red, blue = tinted.index(b"rXYZ"), tinted.index(b"bXYZ")
+    tinted[blue + 4 : blue + 12] = tinted[red + 4 : red + 12]
+    grey = Image.linear_gradient("L")
+    seen, expected = (decode(encoded(one, icc_profile=bytes(tinted))) for one in (grey, grey.convert("RGB")))
+    assert np.abs(expected.astype(int) - np.asarray(grey.convert("RGB"))).max() > 3
+    np.testing.assert_array_equal(seen, expected)
+
+
+def png(depth: int, colour: int, row: bytes, key: bytes) -> bytes:
+    """A PNG file of two pixels in a row with a transparent colour."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">2I5B", 2, 1, depth, colour, 0, 0, 0)
+    parts = (b"IHDR", header), (b"tRNS", key), (b"IDAT", zlib.compress(b"\0" + row)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour", "row", "key", "other"),
+    [
+        (1, 0, bytes([0b01000000]), struct.pack(">H", 0), 255),
+        (2, 0, bytes([0b01100000]), struct.pack(">H", 1), 170),
+        (4, 0, bytes([0x3A]), struct.pack(">H", 3), 170),
+        (8, 0, bytes([50, 100]), struct.pack(">H", 50), 100),
+        (16, 0, struct.pack(">2H", 20000, 40092), struct.pack(">H", 20000), 156),
+        (8, 2, bytes([5, 6, 7, 99, 99, 99]), struct.pack(">3H", 5, 6, 7), 99),
+        (16, 2, struct.pack(">6H", 500, 600, 700, *[25443] * 3), struct.pack(">3H", 500, 600, 700), 99),
+    ],
+)
+def test_a_transparent_colour_is_seen_at_every_depth(depth, colour, row, key, other):
+    pixels = decode(png(depth, colour, row, key))
+    assert pixels.tolist() == [[[255] * 3, [other] * 3]]
 
 
 def test_colours_under_full_transparency_are_not_seen():

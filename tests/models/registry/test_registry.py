@@ -268,7 +268,7 @@ def test_the_champion_predicts_with_its_own_requirements_and_nothing_else(fresh,
         pytest.skip(f"needs a package index: {installed.stderr[-300:]}")
     picture(5, 90, 120).save(tmp_path / "picture.jpg")
     edit_as_a_user(python, fresh[0], tmp_path)
-    assert Image.open(tmp_path / "edited.png").size == (64, 64)
+    assert Image.open(tmp_path / "edited.png").size == (120, 90)
 
 
 def edit_as_a_user(python, uri: str, folder: Path) -> None:

@@ -1,10 +1,11 @@
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from toy_pipeline import picture
+from toy_pipeline import picture, save_toy_pipeline
 
 from models.common import canonical
 from models.registry import registry_model
@@ -33,6 +34,23 @@ def test_what_is_transparent_is_white():
         255,
         255,
     )
+
+
+def test_an_edit_has_the_size_and_orientation_of_its_image(tmp_path):
+    model = EditorModel()
+    folder = save_toy_pipeline(tmp_path / "pipeline")
+    model.load_context(SimpleNamespace(artifacts={"pipeline": str(folder)}))  # pyright: ignore[reportArgumentType]
+    exif = Image.Exif()
+    exif[274] = 6
+    files = [
+        encoded(picture(1, 20, 40), "JPEG", exif=exif),
+        encoded(picture(2, 301, 77)),
+        encoded(picture(3, 64, 64)),
+    ]
+    rows = pd.DataFrame({"image": files, "instruction": "make it darker"})
+    edits = model.predict(None, rows, {"num_inference_steps": 1, "seed": 0})["image"]  # pyright: ignore[reportArgumentType]
+    sizes = [Image.open(io.BytesIO(edit)).size for edit in edits]
+    assert sizes == [(20, 40), (77, 301), (64, 64)]
 
 
 @pytest.mark.parametrize(
