@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import fsspec
 import polars as pl
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
 from assets.lake.ids import digest
@@ -21,6 +23,22 @@ SET_ASIDE = "set_aside"
 """Folder of files that a newer or intact version has replaced: damaged files, and results of forced steps."""
 
 
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://")
+
+
+def is_local(root: str) -> bool:
+    """Returns whether a root is a path on this machine and not an address such as s3://bucket/prefix."""
+    return ADDRESS.match(root) is None
+
+
+def open_root(root: str) -> tuple[AbstractFileSystem, str]:
+    """Returns the fsspec file system of a path or address, and the path as this file system names it."""
+    if is_local(root):  # not asked of fsspec, for which `::` in a path joins two file systems
+        return LocalFileSystem(), str(Path(root).absolute())
+    filesystem, top = fsspec.core.url_to_fs(root)
+    return filesystem, str(top)
+
+
 @dataclass(frozen=True)
 class Lake:
     """The files of one profile. Paths are relative to `root`, with forward slashes."""
@@ -30,12 +48,12 @@ class Lake:
     @property
     def filesystem(self) -> AbstractFileSystem:
         """The fsspec file system of the root. fsspec keeps one instance per process."""
-        return fsspec.core.url_to_fs(self.root)[0]
+        return open_root(self.root)[0]
 
     @property
     def is_local(self) -> bool:
         """Whether the root is a folder on this machine."""
-        return "://" not in self.root
+        return is_local(self.root)
 
     def uri(self, path: str) -> str:
         """Returns the full address of a path inside the lake."""
@@ -103,7 +121,7 @@ class Lake:
         top = self.uri(folder)
         if not self.filesystem.exists(top):
             return []
-        prefix = str(fsspec.core.url_to_fs(self.root)[1]).rstrip("/") + "/"
+        prefix = open_root(self.root)[1].rstrip("/") + "/"
         paths = (str(name).removeprefix(prefix) for name in self.filesystem.find(top))
         return sorted(path for path in paths if path.endswith(suffix))
 

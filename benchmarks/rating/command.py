@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 from rich.progress import Progress
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from benchmarks.rating.prepare import Plan, create_study, read_dimensions
@@ -212,7 +212,8 @@ def export(study: Path, url: str | None, unblind: bool) -> None:
 
 def _open(study: Path, url: str | None) -> tuple[Engine, Study]:
     found = _guarded(lambda: read_study(study))
-    return _guarded(lambda: open_store(url or f"sqlite:///{study.absolute() / 'ratings.sqlite'}")), found
+    own = URL.create("sqlite", database=str(study.absolute() / "ratings.sqlite"))  # a path may hold ? or %
+    return _guarded(lambda: open_store(url or own)), found
 
 
 def _folders(outputs: tuple[str, ...]) -> dict[str, Path]:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
     DDL,
+    URL,
     Column,
     Connection,
     DateTime,
@@ -124,7 +125,7 @@ class ItemState(NamedTuple):
     action: Literal["rated", "undone"]
 
 
-def open_store(url: str) -> Engine:
+def open_store(url: str | URL) -> Engine:
     """Returns the store at an SQLAlchemy URL, its tables made where they are missing.
 
     Raises:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import fsspec
 from pydantic import BaseModel, ValidationError
 
 from assets.corpora.config import CorpusConfig
 from assets.lake.ids import digest
-from assets.lake.lake import Lake
+from assets.lake.lake import Lake, is_local, open_root
 
 METADATA_FILE = "metadata.jsonl"
 
@@ -60,7 +59,7 @@ class FileMetadata(BaseModel, frozen=True, extra="ignore"):
 
 def corpus_root(lake: Lake, corpus: CorpusConfig) -> str:
     """Returns the path or address of the corpus; a relative path is resolved inside the lake."""
-    absolute = "://" in corpus.path or Path(corpus.path).is_absolute()
+    absolute = not is_local(corpus.path) or Path(corpus.path).is_absolute()
     return corpus.path if absolute else lake.uri(corpus.path)
 
 
@@ -70,13 +69,13 @@ def list_corpus(root: str) -> list[CorpusFile]:
     Raises:
         MissingCorpusError: there is no such folder.
     """
-    if "://" not in root:
+    if is_local(root):
         files, _ = list_folder(Path(root))
         return [file for file in files if file.path != METADATA_FILE]
-    filesystem, top = fsspec.core.url_to_fs(root)
+    filesystem, top = open_root(root)
     if not filesystem.exists(top):
         raise MissingCorpusError(root)
-    prefix = str(top).rstrip("/") + "/"
+    prefix = top.rstrip("/") + "/"
     details = filesystem.find(top, detail=True)
     assert isinstance(details, dict)
     files = [CorpusFile(str(name).removeprefix(prefix), int(info["size"])) for name, info in details.items()]
@@ -125,8 +124,8 @@ def read_corpus_file(root: str, path: str) -> bytes:
     Raises:
         OSError: the file does not exist or cannot be read.
     """
-    filesystem, top = fsspec.core.url_to_fs(root)
-    data = filesystem.cat_file(f"{str(top).rstrip('/')}/{path}")
+    filesystem, top = open_root(root)
+    data = filesystem.cat_file(f"{top.rstrip('/')}/{path}")
     assert isinstance(data, bytes)
     return data
 
@@ -138,8 +137,8 @@ def read_metadata(root: str) -> tuple[Mapping[str, FileMetadata], Sequence[Broke
     `FileMetadata`. A broken line costs itself alone. Lines that name missing files are harmless: files are
     found by listing the folder, never by these names.
     """
-    filesystem, top = fsspec.core.url_to_fs(root)
-    path = f"{str(top).rstrip('/')}/{METADATA_FILE}"
+    filesystem, top = open_root(root)
+    path = f"{top.rstrip('/')}/{METADATA_FILE}"
     if not filesystem.exists(path):
         return {}, ()
     text = bytes(filesystem.cat_file(path)).decode("utf-8-sig", errors="replace")  # pyright: ignore[reportArgumentType]

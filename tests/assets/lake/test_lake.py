@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from assets.corpora.readers.folder import list_corpus, read_corpus_file
 from assets.lake import schemas
 from assets.lake.ids import content_id, digest, sample_id
 from assets.lake.images import StoredImage, iterate_shard, read_image_table, read_images, write_image_shard
@@ -30,6 +31,19 @@ def test_a_sample_id_depends_on_the_order_of_its_references():
 
 def test_a_digest_does_not_depend_on_the_order_of_keys():
     assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+
+
+@pytest.mark.parametrize("name", ["a::b", "file::c", "x?y=1", "50%", "a b#c", "s3:x"])
+def test_a_folder_may_have_any_name(tmp_path, name):
+    lake = Lake(str(tmp_path / name))
+    lake.write_bytes("tables/one.bin", b"1")
+    assert lake.is_local
+    assert lake.list("tables") == ["tables/one.bin"]
+    assert (lake.read_bytes("tables/one.bin"), lake.size("tables/one.bin")) == (b"1", 1)
+    assert (tmp_path / name / "tables" / "one.bin").read_bytes() == b"1"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert [file.path for file in list_corpus(str(tmp_path / name))] == ["tables/one.bin"]
+    assert read_corpus_file(str(tmp_path / name), "tables/one.bin") == b"1"
 
 
 def test_a_killed_writer_leaves_the_old_file_or_the_new_one(tmp_path):

@@ -69,6 +69,13 @@ def test_ratings_can_be_kept_elsewhere(study, tmp_path):
     assert not (study / "ratings.sqlite").exists()
 
 
+def test_a_study_may_lie_in_a_folder_of_any_name(study, tmp_path):
+    odd = study.rename(tmp_path / "a?mode=ro&b%20c#d")
+    run("invite", odd, "anna")
+    assert (odd / "ratings.sqlite").stat().st_size > 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([odd.name, "suite", "outputs"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
