@@ -41,6 +41,14 @@ FORCE_TAG = "emberline/force"
 READS = "reads"
 """Metadata key of a dependency, with the patterns of the files that the asset reads."""
 
+READ_FIELDS = "read_fields"
+"""Metadata key of an asset, with the fields that it reads of a section that it does not read whole."""
+
+
+def reads_fields(**sections: Sequence[str]) -> Mapping[str, Any]:
+    """Returns asset metadata that names the fields read of a section. No other field makes a step due."""
+    return {READ_FIELDS: {name: list(fields) for name, fields in sections.items()}}
+
 
 def reads(asset: str, *patterns: str) -> dg.AssetDep:
     """Returns a dependency on some files of an asset. A change of its other files makes no step due.
@@ -111,7 +119,8 @@ def step_of(
     """Returns the step of an asset, or of one ingest batch of it.
 
     Version and inputs are those that the asset declares. The config consists of the identity fields of the
-    profile sections that the asset requires as resources, so no other section can make the step due.
+    profile sections that the asset requires as resources, or those of them that `reads_fields` names, so no
+    other field can make the step due.
     """
     spec = assets_def.specs_by_key[key]
     required = {name: resources.get(name) for name in sorted(assets_def.required_resource_keys)}
@@ -123,13 +132,22 @@ def step_of(
             _of_batch(dep.asset_key.path[-1], batch): tuple(dep.metadata.get(READS, ()))
             for dep in sorted(spec.deps, key=lambda dep: dep.asset_key)
         },
-        config={name: identity_of(section) for name, section in sections.items()},
+        config=_identity(sections, spec.metadata),
         limits={
             limit: value
             for name, section in sections.items()
             for limit, value in limits_of(section, (name,)).items()
         },
     )
+
+
+def _identity(sections: Mapping[str, BaseModel], metadata: Mapping[str, Any]) -> dict[str, Any]:
+    declared = metadata.get(READ_FIELDS, {})
+    read = getattr(declared, "value", declared)  # Dagster wraps what it stores
+    identity = {name: identity_of(section) for name, section in sections.items()}
+    for name, fields in read.items():
+        identity[name] = {field: value for field, value in identity[name].items() if field in fields}
+    return identity
 
 
 def metadata(lake: Lake, manifests: Sequence[Manifest]) -> dict[str, Any]:

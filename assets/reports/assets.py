@@ -8,7 +8,7 @@ import dagster as dg
 from assets.cached.config import StageMixture
 from assets.lake.kept import PAIR_IMAGES_PATH
 from assets.lake.lake import Lake
-from assets.lake.materialize import materialize, reads
+from assets.lake.materialize import materialize, reads, reads_fields
 from assets.lake.paths import CAPTION_TEXTS, CODEC, EVALUATOR, TRUTH_PATH
 from assets.lake.run_step import StepHooks
 from assets.lake.steps import require_manifest
@@ -54,6 +54,7 @@ def nothing_vanishes(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
         reads("training_cache", "kept/*", CAPTION_TEXTS, PAIR_IMAGES_PATH, f"{CODEC}/*", f"{EVALUATOR}/*"),
         STAGE_NAMES[-1],
     ],
+    metadata=reads_fields(nft_mixture=("side",)),
 )
 def bench_report(
     context: dg.AssetExecutionContext,
@@ -98,6 +99,7 @@ def better_than_copying(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
     owners=["team:models"],
     code_version="1",
     deps=["bench_report"],
+    metadata=reads_fields(bench=("seed", "steps")),
 )
 def champion(
     context: dg.AssetExecutionContext,

@@ -9,8 +9,11 @@ from assets.lake.steps import Manifest, read_manifest, read_manifests
 from assets.reports.champion import alias_problem
 from assets.training.config import Tracking
 from assets.training.register import registration_problem
-from models.common.progress import Progress, tracked
+from models.common.progress import Progress
 from trainers.stages.registry import STAGE_NAMES
+
+FILES_AT_ONCE = 50
+"""Files that are read between two reports of progress."""
 
 
 class Finding(NamedTuple):
@@ -34,15 +37,21 @@ def verify(lake: Lake, assets: list[str], tracking: Tracking, progress: Progress
         lake: of the home.
         assets: names of all assets, in the order of the lineage. A file counts for the first that made it.
         tracking: MLflow server with the registered versions.
-        progress: called for each asset.
+        progress: called with the number of files that were read.
     """
     findings: list[Finding] = []
     checked: set[str] = set()
-    for asset in tracked(assets, len(assets), "verifying", progress):
+    total = len({path for asset in assets for one in read_manifests(lake, asset) for path in one.files})
+    for asset in assets:
         for manifest in read_manifests(lake, asset):
-            problems = damaged_files(lake, _without(manifest, checked), digests=True)
-            findings += [Finding(asset, path, f"{path} {text}") for path, text in problems.items()]
-            checked |= manifest.files.keys()
+            unread = sorted(manifest.files.keys() - checked)
+            for start in range(0, len(unread), FILES_AT_ONCE):
+                part = unread[start : start + FILES_AT_ONCE]
+                files = replace(manifest, files={path: manifest.files[path] for path in part})
+                problems = damaged_files(lake, files, digests=True)
+                findings += [Finding(asset, path, f"{path} {text}") for path, text in problems.items()]
+                checked.update(part)
+                progress("verifying", len(checked), total)
             problem = _registry_problem(asset, manifest, tracking)
             findings += [Finding(asset, None, problem)] if problem else []
     return findings
@@ -59,12 +68,6 @@ def set_damaged_aside(lake: Lake, findings: list[Finding], tracking: Tracking) -
         if finding.path is None and finding.asset in STAGE_NAMES and manifest is not None:
             number = manifest.facts["version"]
             set_files_aside(number, name=tracking.model, tracking_uri=tracking.uri)
-
-
-def _without(manifest: Manifest, checked: set[str]) -> Manifest:
-    return replace(
-        manifest, files={path: sha256 for path, sha256 in manifest.files.items() if path not in checked}
-    )
 
 
 def _registry_problem(asset: str, manifest: Manifest, tracking: Tracking) -> str | None:

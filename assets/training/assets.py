@@ -7,7 +7,7 @@ import dagster as dg
 
 from assets.cached.config import StageMixture
 from assets.lake.lake import Lake
-from assets.lake.materialize import is_forced, materialize, reads, step_of
+from assets.lake.materialize import is_forced, materialize, reads, reads_fields, step_of
 from assets.lake.paths import CODEC, EVALUATOR, LATENT_CACHE, TEXT_CACHE, mixture_path
 from assets.lake.platform_record import git_commit
 from assets.lake.run_step import StepHooks, check_inputs
@@ -50,6 +50,7 @@ def training_stage(spec: StageSpec) -> dg.AssetsDefinition:
         f"Read by `{reader}`.",
         deps=[cache, *([reads(before, "training/*")] if before else [])],
         required_resource_keys=RESOURCES | {stage, f"{stage}_mixture"},
+        metadata=reads_fields(**{f"{stage}_mixture": ("side",)}),
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         resources = context.resources.original_resource_dict

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from itertools import groupby
 from operator import attrgetter
+from time import monotonic
 
 import click
 import dagster as dg
@@ -14,6 +15,7 @@ from assets.lake.steps import read_manifests
 from assets.reports.unused import UnusedFile, unused_files
 from assets.reports.verify import set_damaged_aside, verify
 from assets.training.register import RegistryError
+from models.common.progress import Progress
 from orchestration.commands.options import HomeOptions, existing_home, on_home, report_errors
 from orchestration.console import own_stderr
 from orchestration.definitions import build_definitions
@@ -23,6 +25,7 @@ from orchestration.run import RunFailedError, run_assets
 
 SHOWN_PATHS = 20
 KIND = attrgetter("kind")
+SECONDS_BETWEEN = 5
 
 
 @click.command("verify")
@@ -44,7 +47,7 @@ def verify_command(options: HomeOptions, repair: bool) -> None:
     assets = _assets(options)
 
     def checked() -> int:
-        findings = verify(lake, assets, tracking(options.profile, options.home), _print_progress)
+        findings = verify(lake, assets, tracking(options.profile, options.home), _progress())
         for finding in findings:
             click.echo(f"{finding.asset}: {finding.text}")
         if repair:
@@ -64,7 +67,7 @@ def verify_command(options: HomeOptions, repair: bool) -> None:
         report_errors(
             lambda: run_assets(options.profile, options.home, made, console), HomeError, RunFailedError
         )
-        left = verify(lake, assets, tracking(options.profile, options.home), _print_progress)
+        left = verify(lake, assets, tracking(options.profile, options.home), _progress())
         if left:
             raise click.ClickException("\n".join(f"{one.asset}: {one.text}" for one in left))
     click.echo("Everything is as the manifests claim." if not differences else "Repaired.")
@@ -133,9 +136,17 @@ def _assets(options: HomeOptions) -> list[str]:
     return [key.path[-1] for key in graph.toposorted_asset_keys]
 
 
-def _print_progress(what: str, done: int, total: int) -> None:
-    if done == total:
-        click.echo(f"{what}: {total} assets", err=True)
+def _progress() -> Progress:
+    """Returns a callback that prints how far a check has come, every few seconds and at the end."""
+    last = monotonic()
+
+    def show(what: str, done: int, total: int) -> None:
+        nonlocal last
+        if done == total or monotonic() - last >= SECONDS_BETWEEN:
+            last = monotonic()
+            click.echo(f"{what}: {done:,} of {total:,} files", err=True)
+
+    return show
 
 
 def _print_unused(files: list[UnusedFile]) -> None:

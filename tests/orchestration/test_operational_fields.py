@@ -2,62 +2,17 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from field_changes import DEMO, FIELDS, NOT_CHANGED_ALONE, with_change
 
 from assets.lake.materialize import step_of
-from models.common.fields import Role, configuration_fields
+from models.common.fields import Role
 from orchestration.definitions import build_definitions
-from orchestration.profile import Profile, load_profile, with_images
+from orchestration.profile import Profile, with_images
 from orchestration.resources import build_resources
 
-DEMO = load_profile("demo")
 HOME = Path("/nonexistent/home")
-FIELDS = {".".join(path): role for path, _, role in configuration_fields(Profile)}
-
-NOT_CHANGED_ALONE = {
-    "demo": "whether there is a demo corpus is what its asset makes of it",
-    "demo.images": "the listing of the folder decides; see below",
-    "mixtures.stages": "a profile without one of the stages is invalid",
-}
-"""Fields without a like value that a valid profile could have, with the reason."""
-
-
-def changed(value: Any) -> Any:
-    """Returns another value of a like kind."""
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, (int, float)):
-        return value + 1
-    if isinstance(value, str):
-        return f"{value}-changed"
-    if isinstance(value, Path):
-        return value / "changed"
-    if isinstance(value, tuple):
-        return value[:-1] or ("changed",)
-    if isinstance(value, dict):
-        return dict(list(value.items())[:-1])
-    return None
-
-
-def with_change(section: Any, path: tuple[str, ...]) -> Any:
-    """Returns a copy of a section in which one field has another value; the first of a list or mapping."""
-    head, *rest = path
-    if section is None:
-        pytest.skip("the demo's profile has no such section")
-    if isinstance(section, dict):
-        key = next(iter(section)) if head == "*" else head
-        return {**section, key: with_change(section[key], tuple(rest))}
-    if isinstance(section, tuple):
-        return (with_change(section[0], tuple(rest)), *section[1:])
-    assert isinstance(section, BaseModel)
-    value = getattr(section, head)
-    if rest:
-        return section.model_copy(update={head: with_change(value, tuple(rest))})
-    other = {"demand": Path("changed.json"), "text_encoder": Path("changed")}.get(head, "http://127.0.0.1:1")
-    return section.model_copy(update={head: other if value is None else changed(value)})
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +50,13 @@ def test_an_identity_field_makes_a_step_due(assets, field):
     assert due != set(before), "one field is read by every step"
 
 
-def test_the_mixture_of_one_stage_is_read_by_the_mixtures_and_that_stage_alone(assets):
+def test_shares_are_read_by_the_mixtures_alone_and_the_side_by_its_stage_too(assets):
     profile = with_change(DEMO, ("mixtures", "stages", "nft", "captions", "original"))
     before, after = steps(assets, DEMO), steps(assets, profile)
+    due = {name for name in before if before[name] != after[name]}
+    assert due == {"training_cache"}
+    profile = with_change(DEMO, ("mixtures", "stages", "nft", "side"))
+    after = steps(assets, profile)
     due = {name for name in before if before[name] != after[name]}
     assert due == {"training_cache", "nft", "bench_report"}
 
