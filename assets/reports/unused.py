@@ -25,8 +25,11 @@ LAKE_FOLDERS = (
 )
 """Folders in which a manifest names every file that counts. Others hold the state of servers and trainers."""
 
-SIDE_FILES = ("measures/*.json",)
+SIDE_FILES = ("measures/*.json", "images/*.json")
 """Files beside a table that no manifest names, such as the ledger. They go with their table."""
+
+SENTENCES = "cache/sentences/*"
+"""Vectors of texts, which steps look up while they run and no manifest names."""
 
 OLD_RUNS = (f"training/*/{ARCHIVE}/*", f"training/*/{SEGMENTS}/*")
 
@@ -53,11 +56,39 @@ def unused_files(lake: Lake, assets: Sequence[str]) -> list[UnusedFile]:
 def _unused(lake: Lake, named: set[str]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for folder in LAKE_FOLDERS:
-        found |= {path: "named by no manifest" for path in lake.list(folder) if not _is_used(path, named)}
+        unnamed = [path for path in lake.list(folder) if not _is_used(path, named)]
+        newest = _looked_up(lake, unnamed, named)
+        found |= {path: _kind(path) for path in unnamed if PurePosixPath(path).parent not in newest}
     old = (path for path in lake.list("training") if any(fnmatchcase(path, one) for one in OLD_RUNS))
     found |= dict.fromkeys(old, "of an old training run")
     found |= dict.fromkeys(lake.list(SET_ASIDE), "set aside")
     return found | dict.fromkeys(lake.list(RETIRED), "of a corpus that left the profile")
+
+
+def _looked_up(lake: Lake, unnamed: Sequence[str], named: set[str]) -> set[PurePosixPath]:
+    """Returns the folder of the last version of each measure of which no manifest names a table.
+
+    The step that needs such a measure looks its rows up and measures only what it lacks.
+    """
+    handed_on = {_measure(PurePosixPath(path).parent) for path in named}
+    written: dict[PurePosixPath, float] = {}
+    for path in unnamed:
+        folder = PurePosixPath(path).parent
+        if folder.parts[0] == "measures" and _measure(folder) not in handed_on:
+            written[folder] = max(written.get(folder, 0.0), lake.local_path(path).stat().st_mtime)
+    newest: dict[str, PurePosixPath] = {}
+    for folder in sorted(written, key=lambda folder: written[folder]):
+        newest[_measure(folder)] = folder
+    return set(newest.values())
+
+
+def _measure(folder: PurePosixPath) -> str:
+    return folder.name.partition("@")[0]
+
+
+def _kind(path: str) -> str:
+    is_sentences = fnmatchcase(path, SENTENCES)
+    return "vectors of texts, made again when they are needed" if is_sentences else "named by no manifest"
 
 
 def _is_used(path: str, named: set[str]) -> bool:
