@@ -19,7 +19,8 @@ from models.common.progress import Progress
     kinds={"opencv"},
     owners=["team:data"],
     code_version="1",
-    deps=[reads("filtered", "kept/*")],
+    deps=["filtered"],
+    metadata=reads(files={"filtered": ("kept/*",)}),
 )
 def captioned_images(
     context: dg.AssetExecutionContext,

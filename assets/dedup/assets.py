@@ -28,7 +28,8 @@ from trainers.small.config import DescriptorTrainingConfig
     kinds={"pytorch"},
     owners=["team:data"],
     code_version="1",
-    deps=[reads("measured", "images/*", "records/*", PDQ.tables, THUMBNAIL.tables)],
+    deps=["measured"],
+    metadata=reads(files={"measured": ("images/*", "records/*", PDQ.tables, THUMBNAIL.tables)}),
 )
 def copy_descriptor(
     context: dg.AssetExecutionContext,
@@ -60,10 +61,10 @@ def copy_descriptor(
     kinds={"polars"},
     owners=["team:data"],
     code_version="1",
-    deps=[
-        reads("measured", "images/*", "records/*", PDQ.tables, THUMBNAIL.tables, PHOTOMETRIC.tables),
-        copy_descriptor,
-    ],
+    deps=["measured", copy_descriptor],
+    metadata=reads(
+        files={"measured": ("images/*", "records/*", PDQ.tables, THUMBNAIL.tables, PHOTOMETRIC.tables)}
+    ),
 )
 def deduped(
     context: dg.AssetExecutionContext,

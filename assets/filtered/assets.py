@@ -20,7 +20,8 @@ from assets.measured.registry import IMAGE_MEASURES
     kinds={"polars"},
     owners=["team:data"],
     code_version="2",
-    deps=["measured", reads("deduped", DEDUPED)],
+    deps=["measured", "deduped"],
+    metadata=reads(files={"deduped": (DEDUPED,)}),
 )
 def filtered_images(
     context: dg.AssetExecutionContext,

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -38,26 +39,25 @@ SHOWN_DIGITS = 5
 FORCE_TAG = "emberline/force"
 """Run tag of `--force`: names of assets or steps, separated by commas, that run although finished."""
 
-READS = "reads"
-"""Metadata key of a dependency, with the patterns of the files that the asset reads."""
-
-READ_FIELDS = "read_fields"
-"""Metadata key of an asset, with the fields that it reads of a section that it does not read whole."""
+READ_FILES, READ_FIELDS = "read_files", "read_fields"
+"""Metadata keys of an asset: the files that it reads of other assets, and the fields of sections."""
 
 
-def reads_fields(**sections: Sequence[str]) -> Mapping[str, Any]:
-    """Returns asset metadata that names the fields read of a section. No other field makes a step due."""
-    return {READ_FIELDS: {name: list(fields) for name, fields in sections.items()}}
-
-
-def reads(asset: str, *patterns: str) -> dg.AssetDep:
-    """Returns a dependency on some files of an asset. A change of its other files makes no step due.
+def reads(
+    files: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    fields: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Mapping[str, Any]:
+    """Returns asset metadata that says what an asset reads. A change of anything else makes no step due.
 
     Args:
-        asset: name of the asset.
-        patterns: patterns such as `measures/pdq@*`; see `Manifest.paths`.
+        files: patterns of files such as `measures/pdq@*` by the asset that hands them on; see
+            `Manifest.paths`. Of an asset that is not named, every file is read.
+        fields: names of fields by section. Of a section that is not named, every field is read.
     """
-    return dg.AssetDep(asset, metadata={READS: list(patterns)})
+    return {
+        READ_FILES: {asset: list(patterns) for asset, patterns in files.items()},
+        READ_FIELDS: {section: list(names) for section, names in fields.items()},
+    }
 
 
 def materialize(
@@ -119,20 +119,21 @@ def step_of(
     """Returns the step of an asset, or of one ingest batch of it.
 
     Version and inputs are those that the asset declares. The config consists of the identity fields of the
-    profile sections that the asset requires as resources, or those of them that `reads_fields` names, so no
-    other field can make the step due.
+    profile sections that the asset requires as resources. `reads` narrows both. Nothing else makes it
+    due.
     """
     spec = assets_def.specs_by_key[key]
     required = {name: resources.get(name) for name in sorted(assets_def.required_resource_keys)}
     sections = {name: section for name, section in required.items() if isinstance(section, BaseModel)}
+    files = _declared(spec, READ_FILES)
     return Step(
         name=_of_batch(spec.key.path[-1], batch),
         version=spec.code_version or "0",
         inputs={
-            _of_batch(dep.asset_key.path[-1], batch): tuple(dep.metadata.get(READS, ()))
+            _of_batch(dep.asset_key.path[-1], batch): tuple(files.get(dep.asset_key.path[-1], ()))
             for dep in sorted(spec.deps, key=lambda dep: dep.asset_key)
         },
-        config=_identity(sections, spec.metadata),
+        config=_identity(sections, _declared(spec, READ_FIELDS)),
         limits={
             limit: value
             for name, section in sections.items()
@@ -141,9 +142,12 @@ def step_of(
     )
 
 
-def _identity(sections: Mapping[str, BaseModel], metadata: Mapping[str, Any]) -> dict[str, Any]:
-    declared = metadata.get(READ_FIELDS, {})
-    read = getattr(declared, "value", declared)  # Dagster wraps what it stores
+def _declared(spec: dg.AssetSpec, key: str) -> Mapping[str, Sequence[str]]:
+    declared = spec.metadata.get(key, {})
+    return getattr(declared, "value", declared)  # Dagster wraps what it stores
+
+
+def _identity(sections: Mapping[str, BaseModel], read: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     identity = {name: identity_of(section) for name, section in sections.items()}
     for name, fields in read.items():
         identity[name] = {field: value for field, value in identity[name].items() if field in fields}

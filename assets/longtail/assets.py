@@ -7,7 +7,7 @@ import dagster as dg
 from assets.engine.pool import Executor
 from assets.lake.kept import KEPT_IMAGES_PATH, read_kept_images
 from assets.lake.lake import Lake
-from assets.lake.materialize import materialize, reads, reads_fields
+from assets.lake.materialize import materialize, reads
 from assets.lake.steps import StepOutput, handed_on
 from assets.longtail.config import LongtailConfig
 from assets.longtail.coverage import measure_coverage
@@ -24,7 +24,7 @@ from models.common.progress import Progress
     owners=["team:data"],
     code_version="1",
     deps=["synthesized"],
-    metadata=reads_fields(longtail=("min_similarity", "exemplars")),
+    metadata=reads(fields={"longtail": ("min_similarity", "exemplars")}),
 )
 def coverage(
     context: dg.AssetExecutionContext,
@@ -52,8 +52,8 @@ def coverage(
     kinds={"opencv"},
     owners=["team:data"],
     code_version="1",
-    deps=[reads("filtered", KEPT_IMAGES_PATH), "copy_descriptor", coverage],
-    metadata=reads_fields(longtail=("refill_pairs", "demand")),
+    deps=["filtered", "copy_descriptor", coverage],
+    metadata=reads(files={"filtered": (KEPT_IMAGES_PATH,)}, fields={"longtail": ("refill_pairs", "demand")}),
 )
 def longtail_pairs(
     context: dg.AssetExecutionContext,

@@ -59,7 +59,8 @@ def target_measures(
     kinds={"polars"},
     owners=["team:data"],
     code_version="2",
-    deps=[target_measures, reads("filtered", "filtered/pristine.json")],
+    deps=[target_measures, "filtered"],
+    metadata=reads(files={"filtered": ("filtered/pristine.json",)}),
 )
 def filtered_pairs(
     context: dg.AssetExecutionContext,
@@ -84,10 +85,13 @@ def filtered_pairs(
     kinds={"polars"},
     owners=["team:data"],
     code_version="1",
-    deps=[
-        reads("target_measures", "pairs/*", "images/*", THUMBNAIL.tables),
-        reads("deduped", CLUSTERS_PATH, f"{COPY_DESCRIPTOR}/*"),
-    ],
+    deps=["target_measures", "deduped"],
+    metadata=reads(
+        files={
+            "target_measures": ("pairs/*", "images/*", THUMBNAIL.tables),
+            "deduped": (CLUSTERS_PATH, f"{COPY_DESCRIPTOR}/*"),
+        }
+    ),
 )
 def deduped_pairs(
     context: dg.AssetExecutionContext,
@@ -111,7 +115,8 @@ def deduped_pairs(
     kinds={"pytorch"},
     owners=["team:models"],
     code_version="1",
-    deps=[reads("target_measures", "pairs/*", THUMBNAIL.tables)],
+    deps=["target_measures"],
+    metadata=reads(files={"target_measures": ("pairs/*", THUMBNAIL.tables)}),
 )
 def evaluator(
     context: dg.AssetExecutionContext,

@@ -8,7 +8,7 @@ import dagster as dg
 from assets.cached.config import StageMixture
 from assets.lake.kept import PAIR_IMAGES_PATH
 from assets.lake.lake import Lake
-from assets.lake.materialize import materialize, reads, reads_fields
+from assets.lake.materialize import materialize, reads
 from assets.lake.paths import CAPTION_TEXTS, CODEC, EVALUATOR, TRUTH_PATH
 from assets.lake.run_step import StepHooks
 from assets.lake.steps import require_manifest
@@ -27,7 +27,8 @@ from trainers.stages.registry import STAGE_NAMES
     kinds={"polars"},
     owners=["team:data"],
     code_version="1",
-    deps=[reads("demo_corpus", TRUTH_PATH), "filtered", "postfiltered"],
+    deps=["demo_corpus", "filtered", "postfiltered"],
+    metadata=reads(files={"demo_corpus": (TRUTH_PATH,)}),
 )
 def funnel(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
     """The counts of each stage (in, kept, dropped by rule), and the filters' precision and recall.
@@ -50,11 +51,11 @@ def nothing_vanishes(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
     kinds={"diffusers", "html"},
     owners=["team:eval"],
     code_version="1",
-    deps=[
-        reads("training_cache", "kept/*", CAPTION_TEXTS, PAIR_IMAGES_PATH, f"{CODEC}/*", f"{EVALUATOR}/*"),
-        STAGE_NAMES[-1],
-    ],
-    metadata=reads_fields(nft_mixture=("side",)),
+    deps=["training_cache", STAGE_NAMES[-1]],
+    metadata=reads(
+        files={"training_cache": ("kept/*", CAPTION_TEXTS, PAIR_IMAGES_PATH, f"{CODEC}/*", f"{EVALUATOR}/*")},
+        fields={"nft_mixture": ("side",)},
+    ),
 )
 def bench_report(
     context: dg.AssetExecutionContext,
@@ -99,7 +100,7 @@ def better_than_copying(lake: dg.ResourceParam[Lake]) -> dg.AssetCheckResult:
     owners=["team:models"],
     code_version="1",
     deps=["bench_report"],
-    metadata=reads_fields(bench=("seed", "steps")),
+    metadata=reads(fields={"bench": ("seed", "steps")}),
 )
 def champion(
     context: dg.AssetExecutionContext,

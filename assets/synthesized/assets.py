@@ -19,7 +19,8 @@ from models.common.progress import Progress
     kinds={"opencv"},
     owners=["team:data"],
     code_version="1",
-    deps=[reads("filtered", KEPT_IMAGES_PATH)],
+    deps=["filtered"],
+    metadata=reads(files={"filtered": (KEPT_IMAGES_PATH,)}),
 )
 def synthesized_pairs(
     context: dg.AssetExecutionContext,

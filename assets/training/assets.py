@@ -7,7 +7,7 @@ import dagster as dg
 
 from assets.cached.config import StageMixture
 from assets.lake.lake import Lake
-from assets.lake.materialize import is_forced, materialize, reads, reads_fields, step_of
+from assets.lake.materialize import is_forced, materialize, reads, step_of
 from assets.lake.paths import CODEC, EVALUATOR, LATENT_CACHE, TEXT_CACHE, mixture_path
 from assets.lake.platform_record import git_commit
 from assets.lake.run_step import StepHooks, check_inputs
@@ -30,8 +30,7 @@ def training_stage(spec: StageSpec) -> dg.AssetsDefinition:
     """Returns the asset of a stage. It trains the stage on the profile's ranks and registers the result."""
     stage, before = spec.name, previous_stage(spec.name)
     reader = next((other.name for other in STAGES if previous_stage(other.name) == stage), "bench_report")
-    cache = reads(
-        "training_cache",
+    cache = (
         mixture_path(stage),
         f"{CODEC}/*",
         f"{TEXT_CACHE}/{MADE_WITH}",
@@ -48,9 +47,12 @@ def training_stage(spec: StageSpec) -> dg.AssetsDefinition:
         pool="trainer",
         description=f"{spec.description} Writes `training/{stage}` and a version in the registry. "
         f"Read by `{reader}`.",
-        deps=[cache, *([reads(before, "training/*")] if before else [])],
+        deps=["training_cache", *([before] if before else [])],
         required_resource_keys=RESOURCES | {stage, f"{stage}_mixture"},
-        metadata=reads_fields(**{f"{stage}_mixture": ("side",)}),
+        metadata=reads(
+            files={"training_cache": cache} | ({before: ("training/*",)} if before else {}),
+            fields={f"{stage}_mixture": ("side",)},
+        ),
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         resources = context.resources.original_resource_dict

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -177,3 +178,13 @@ def test_dagster_takes_the_definitions_for_valid(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "All code locations passed validation" in done.stdout + done.stderr
     assert not (tmp_path / "home").exists(), "loading the code location made a folder"
+
+
+@pytest.mark.parametrize("selection", ["{0}", "+{0}", "{0}+", "*{0}"])
+def test_any_part_of_the_graph_can_be_run_alone(selection):
+    definitions = build_definitions(load_profile("demo"), Path("/nonexistent/home"))
+    graph = definitions.resolve_asset_graph()
+    whole = definitions.resolve_implicit_global_asset_job_def()
+    for key in graph.get_all_asset_keys():
+        chosen = dg.AssetSelection.from_string(selection.format(key.path[-1])).resolve(graph)
+        assert whole.get_subset(asset_selection=chosen).asset_layer.selected_asset_keys == chosen

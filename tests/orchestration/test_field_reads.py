@@ -86,7 +86,9 @@ def test_every_field_that_steps_read_makes_exactly_these_due(made):
     wrong = {}
     for field, role in FIELDS.items():
         path = tuple(concrete(field).split(".")) if "stages" in field else tuple(field.split("."))
-        if role is not Role.IDENTITY or field in NOT_CHANGED_ALONE or ".loss_weight." in field:
+        if role is not Role.IDENTITY or field in {*NOT_CHANGED_ALONE, "corpora.corpora"}:
+            continue
+        if ".loss_weight." in field:  # the demo has no such section
             continue
         rows = plan(with_change(made.profile, path), made.home, everything)
         due = {row.asset for row in rows if row.state == "due"}
