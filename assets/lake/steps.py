@@ -155,6 +155,12 @@ def read_manifests(lake: Lake, asset: str) -> list[Manifest]:
     return [manifest for manifest in stored if manifest is not None]
 
 
+def damaged_manifests(lake: Lake, asset: str) -> list[str]:
+    """Returns the paths of an asset's manifests that cannot be read, those of its partitions included."""
+    paths = [path for path in (manifest_path(asset),) if lake.exists(path)]
+    return [path for path in [*paths, *lake.list(f"manifests/{asset}", ".json")] if _read(lake, path) is None]
+
+
 def fingerprint(lake: Lake, step: Step) -> tuple[str, dict[str, str]]:
     """Returns the fingerprint of a step, and the digest of each input.
 

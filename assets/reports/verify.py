@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from assets.lake.lake import Lake
 from assets.lake.run_step import damaged_files
-from assets.lake.steps import Manifest, read_manifest, read_manifests
+from assets.lake.steps import Manifest, damaged_manifests, read_manifest, read_manifests
 from assets.reports.champion import alias_problem
 from assets.training.config import Tracking
 from assets.training.register import registration_problem
@@ -42,8 +42,11 @@ def verify(lake: Lake, assets: list[str], tracking: Tracking, progress: Progress
     findings: list[Finding] = []
     checked: set[str] = set()
     total = len({path for asset in assets for one in read_manifests(lake, asset) for path in one.files})
+    lost: dict[str, str] = {}
     for asset in assets:
+        findings += [Finding(asset, path, f"{path} is damaged") for path in damaged_manifests(lake, asset)]
         for manifest in read_manifests(lake, asset):
+            lost |= {name: asset for name in manifest.inputs if not read_manifests(lake, name)}
             unread = sorted(manifest.files.keys() - checked)
             for start in range(0, len(unread), FILES_AT_ONCE):
                 part = unread[start : start + FILES_AT_ONCE]
@@ -54,7 +57,10 @@ def verify(lake: Lake, assets: list[str], tracking: Tracking, progress: Progress
                 progress("verifying", len(checked), total)
             problem = _registry_problem(asset, manifest, tracking)
             findings += [Finding(asset, None, problem)] if problem else []
-    return findings
+    return findings + [
+        Finding(name, None, f"{name} has no manifest, although {reader} was made of it")
+        for name, reader in lost.items()
+    ]
 
 
 def set_damaged_aside(lake: Lake, findings: list[Finding], tracking: Tracking) -> None:

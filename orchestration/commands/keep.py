@@ -11,7 +11,7 @@ from rich.console import Console
 
 from assets.lake.home_format import HomeError
 from assets.lake.lake import Lake
-from assets.lake.steps import read_manifests
+from assets.lake.steps import damaged_manifests, read_manifests
 from assets.reports.unused import UnusedFile, unused_files
 from assets.reports.verify import set_damaged_aside, verify
 from assets.training.register import RegistryError
@@ -46,6 +46,8 @@ def verify_command(options: HomeOptions, repair: bool) -> None:
     lake = Lake(str(options.home))
     assets = _assets(options)
 
+    begun = [asset for asset in assets if read_manifests(lake, asset) or damaged_manifests(lake, asset)]
+
     def checked() -> int:
         findings = verify(lake, assets, tracking(options.profile, options.home), _progress())
         for finding in findings:
@@ -62,7 +64,7 @@ def verify_command(options: HomeOptions, repair: bool) -> None:
             "results again."
         )
     if differences:
-        made = dg.AssetSelection.assets(*[asset for asset in assets if read_manifests(lake, asset)])
+        made = dg.AssetSelection.assets(*begun).upstream()
         console = Console(file=own_stderr(), markup=False, emoji=False)
         report_errors(
             lambda: run_assets(options.profile, options.home, made, console), HomeError, RunFailedError
