@@ -121,7 +121,9 @@ def test_the_life_of_a_sample_leads_from_its_file_to_the_checkpoints_that_saw_it
     source = explained(life["source_ids"][0])
     assert life["sample_id"] in {sample["sample_id"] for sample in source["samples"]}
     [file, *_] = source["files"]
-    assert explained(file["path"]) == source
+    by_path = explained(file["path"])
+    assert by_path["file"]["path"] == file["path"]
+    assert {**by_path, "file": None} == source
     measured = {name.partition("@")[0] for name in source["measures"]}
     assert {"photometric", "pdq", "thumbnail", "descriptor"} <= measured
     assert {"deduped", "filtered"} <= {verdict["stage"] for verdict in source["verdicts"]}
