@@ -116,7 +116,7 @@ def test_a_run_makes_what_the_plan_named_and_nothing_before_it(made, tmp_path, f
     assert due[0].asset == first
     assert any(reason.kind == "setting" and name in reason.text for reason in due[0].reasons)
     times = {row.asset: _written(home, row.asset) for row in rows}
-    done = emberline("run", "--profile", str(changed), "--home", str(home), "--select", f"+{first}")
+    done = emberline("run", "--profile", str(changed), "--home", str(home), "--select", f"*{first}")
     assert done.returncode == 0, done.stderr[-3000:]
     written = {row.asset for row in rows if _written(home, row.asset) != times[row.asset]}
     assert written == {first}

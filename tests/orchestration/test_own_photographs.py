@@ -96,7 +96,7 @@ def test_new_photographs_are_a_new_batch_and_the_old_are_not_measured_again(own)
     with Image.open(source) as picture:
         picture.rotate(90).save(folder / "new.jpg", quality=92)
     before = {path: path.stat().st_mtime_ns for path in (run.home / "measures").rglob("*.parquet")}
-    done = run.emberline("run", "--select", "+measured")
+    done = run.emberline("run", "--select", "*measured")
     assert done.returncode == 0, done.stderr
     after = {path: path.stat().st_mtime_ns for path in (run.home / "measures").rglob("*.parquet")}
     assert {path: after[path] for path in before} == before
