@@ -171,7 +171,8 @@ def bench(**options: Any) -> None:
     \b
     An editor that makes its outputs now: a registered model, a diffusers folder, a service:
       emberline bench --suite imgedit --data Benchmark/Basic --images Benchmark/images \\
-        --editor models:/emberline-edit@champion --judge openai:gpt-4.1
+        --editor models:/emberline-edit@champion --judge openai:gpt-4.1 \\
+        --tracking-uri sqlite:///.emberline/demo/mlflow/mlflow.db
 
     Keys are read from OPENAI_API_KEY, GEMINI_API_KEY and EDITOR_API_KEY and are not stored. The folder of the
     run keeps every reply: an interrupted run continues where it stopped and asks no answered question again.

@@ -192,6 +192,8 @@ def profile_path(name: str) -> Path:
     for candidate in (Path(name), PROFILES / f"{name}.yaml"):
         if candidate.is_file():
             return candidate
+    if Path(name).is_dir():
+        raise ProfileError(f"{name} is a folder. Give the path of a YAML file, or the name of a profile.")
     known = ", ".join(sorted(path.stem for path in PROFILES.glob("*.yaml")))
     raise ProfileError(f"No profile {name}. Give the path of a YAML file, or one of these names: {known}.")
 

@@ -1,8 +1,10 @@
 """Error messages for an invalid profile: what is wrong, where, and what to write instead."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -17,6 +19,7 @@ from orchestration.profile_types import (
 )
 
 LONGEST_VALUE = 60
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 UNKNOWN_FIELD = "extra_forbidden"
 MOST_MISSING = 5
 """Missing fields of one section that are told one by one; more are told in one line."""
@@ -38,6 +41,7 @@ BOUNDS = {
     "greater_than_equal": ("ge", "of at least"),
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "of at most"),
+    "multiple_of": ("multiple_of", "that is a multiple of"),
 }
 
 
@@ -139,6 +143,10 @@ def _problem(detail: ErrorDetails, message: str) -> str:
     text = text if len(text) < LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
     if kind in NOUNS:
         return f"{text} is not {NOUNS[kind]}."
+    if kind == "too_short":
+        return "has too few values."
+    if kind == "too_long":
+        return "has too many values."
     return f"{text} is not valid: {sentence}" if kind == "value_error" else f"{text} is not possible here."
 
 
@@ -153,6 +161,8 @@ def _fix(detail: ErrorDetails, path: FieldPath, model: type) -> str:
     if kind in BOUNDS:
         key, words = BOUNDS[kind]
         return f"Write a number {words} {context[key]}."
+    if kind in ("int_type", "float_type") and (number := _number(detail["input"])) is not None:
+        return f"Write {number}."
     if kind == "literal_error":
         return f"Write {context['expected']}."
     if kind == "string_pattern_mismatch":
@@ -160,3 +170,10 @@ def _fix(detail: ErrorDetails, path: FieldPath, model: type) -> str:
     if kind == "value_error":
         return ""  # the message of the check says what to write
     return f"Expected: {description}." if description else ""
+
+
+def _number(given: Any) -> str | None:
+    """Returns the number that a quoted number, or a whole number with a point, stands for."""
+    if isinstance(given, str) and NUMBER.fullmatch(given.strip()):
+        return given.strip()
+    return str(int(given)) if isinstance(given, float) and given.is_integer() else None

@@ -28,12 +28,13 @@ HEAD = """\
 
 <!-- Written by `python -m orchestration.profile_reference` from the classes. Change those, not this file. -->
 
-A profile is one YAML file in `profiles/`. Every field is checked before anything runs, and an unknown field
-is an error. A field without a class default has to be in the file. The column `demo` is the value in
-`profiles/demo.yaml`; `default` marks a value of the class, for a field that the demo leaves out.
+A profile is one YAML file, chosen with `--profile`: its path, or the name of one in `profiles/`. Every field
+is checked before anything runs, and an unknown field is an error. A field is required unless its cell in the
+column `demo` says `default`. The column holds the value in `profiles/demo.yaml`.
 
 An **identity** field decides the result: a change makes the steps that read it due again. An **operational**
-field says where, how fast or how often: a change reruns nothing and touches no checkpoint.
+field says where, how fast or how often: a change reruns nothing and touches no checkpoint. The limits under
+`probe` are operational too: only what a limit stopped is tried again when it rises.
 
 In a field's name, `*` stands for any key of a mapping and `[]` for any position in a list.
 """

@@ -142,7 +142,10 @@ def _problem(leaf: Any) -> str | None:
     if isinstance(leaf, int) and abs(leaf) > LARGEST:
         return f"{leaf} is too large. Write a number that fits into 64 bits."
     if isinstance(leaf, str) and PASSWORD.search(leaf):
-        return "contains a password. Remove it from the address and set it in the environment."
+        return (
+            "contains a password. Remove it: MLflow reads MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD from the environment."
+        )
     if isinstance(leaf, str) and any(unicodedata.category(one) == "Cc" and one not in "\t\n" for one in leaf):
         return f"{leaf!r} holds a control character. Remove it."
     if leaf is not None and not isinstance(leaf, (bool, int, float, str)):

@@ -1,11 +1,12 @@
 """Resolves the assets of a command: a job by name, or a selection in Dagster's syntax."""
 
-import difflib
+import re
 import warnings
 from collections.abc import Sequence
 
 import dagster as dg
 
+from models.common.checks import did_you_mean
 from orchestration.automation import jobs
 
 
@@ -48,8 +49,11 @@ def selected_assets(selection: dg.AssetSelection, definitions: dg.Definitions) -
     except dg.DagsterInvalidSubsetError:
         chosen = set()
     if not chosen:
-        known = ", ".join(key.path[-1] for key in graph.toposorted_asset_keys)
-        raise SelectionError(f"{selection} selects no asset. The assets are {known}.")
+        known = [key.path[-1] for key in graph.toposorted_asset_keys]
+        unknown = [name for name in re.findall(r'key:"([^"]*)"', str(selection)) if name not in known]
+        hint = did_you_mean(unknown[0], known) if unknown else f"There are {', '.join(known)}."
+        what = f"There is no asset {unknown[0]}" if unknown else f"{selection} selects no asset"
+        raise SelectionError(f"{what}. {hint}")
     return chosen
 
 
@@ -63,9 +67,7 @@ def check_steps(names: Sequence[str], definitions: dg.Definitions) -> None:
     for name in names:
         asset = name.partition("/")[0]
         if asset not in known:
-            near = difflib.get_close_matches(asset, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"The assets are {', '.join(known)}."
-            raise SelectionError(f"There is no asset {asset}. {hint}")
+            raise SelectionError(f"There is no asset {asset}. {did_you_mean(asset, known)}")
 
 
 def job_assets(definitions: dg.Definitions, name: str) -> list[str]:

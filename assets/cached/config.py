@@ -63,15 +63,19 @@ class MixturesConfig(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _stages_draw_something(self) -> Self:
+        if len(set(self.languages)) < len(self.languages):
+            raise ValueError("languages names a language twice. Remove one.")
         unknown = sorted(set(self.stages) - set(STAGE_NAMES))
         if unknown:
             raise ValueError(f"stages.{unknown[0]} is not a stage. {did_you_mean(unknown[0], STAGE_NAMES)}")
         for name, stage in self.stages.items():
-            for part in (stage.captions, stage.tasks, stage.origins):
-                if not any(part.model_dump().values()):
-                    raise ValueError(
-                        f"stages.{name}: all shares of {type(part).__name__} are 0. Raise at least one."
-                    )
+            for part, shares in (
+                ("captions", stage.captions),
+                ("tasks", stage.tasks),
+                ("origins", stage.origins),
+            ):
+                if not any(shares.model_dump().values()):
+                    raise ValueError(f"stages.{name}.{part}: all shares are 0. Raise at least one.")
         return self
 
 

@@ -20,7 +20,7 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
 
     name: Identity[Name] = Field(description="name of the corpus in tables and ingest batches")
     path: Identity[str] = Field(
-        min_length=1, description="folder: relative to the lake, absolute, or s3://bucket/prefix"
+        min_length=1, description="folder: relative to the home, absolute, or s3://bucket/prefix"
     )
     reader: Identity[Literal["folder"]] = Field(
         description="folder: reads image files, and metadata.jsonl if it exists"
@@ -35,7 +35,10 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
         if path.startswith("~"):
             raise ValueError("~ does not stand for your folder in a profile. Write the whole path.")
         if LOOKS_LIKE_AN_ADDRESS.match(path) and not S3_ADDRESS.fullmatch(path):
-            raise ValueError("only folders and s3://bucket/prefix can be read. Write one of them.")
+            raise ValueError(
+                "only folders and s3://bucket/prefix can be read. A bucket has lower-case letters, digits, "
+                "dots and hyphens."
+            )
         return path
 
 
@@ -70,6 +73,10 @@ class CorporaConfig(BaseModel, frozen=True, extra="forbid"):
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         names = [corpus.name for corpus in self.corpora]
+        paths = [corpus.path.rstrip("/") for corpus in self.corpora]
+        for path in paths:
+            if paths.count(path) > 1:
+                raise ValueError(f"two corpora have the path {path}; remove one of them")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two corpora are called {twice[0]}; each needs a name of its own")

@@ -40,7 +40,8 @@ class Rule(BaseModel, frozen=True, extra="forbid"):
         if (self.value is None) == (self.quantile is None):
             raise ValueError("a rule has either a value or a quantile; give one of them")
         if (self.keep == "between") != isinstance(self.value, tuple):
-            raise ValueError("between takes two values, [lowest, highest], and the other rules take one")
+            wanted = "two values, [lowest, highest]" if self.keep == "between" else "one value"
+            raise ValueError(f"value: {self.keep} takes {wanted}.")
         if self.quantile is not None and self.keep not in ("above", "below"):
             raise ValueError("a quantile goes with above or below")
         if self.per and self.quantile is None:

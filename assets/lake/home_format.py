@@ -58,8 +58,11 @@ def mark_format(lake: Lake) -> None:
 
 
 def _stored(lake: Lake) -> int:
-    if lake.is_local and Path(lake.root).exists() and not Path(lake.root).is_dir():
-        raise UnreadableHomeError(f"{lake.root} is not a folder. Choose a folder with --home.")
+    if lake.is_local:
+        around = (Path(lake.root), *Path(lake.root).absolute().parents)
+        first = next((path for path in around if path.exists()), None)
+        if first is not None and not first.is_dir():
+            raise UnreadableHomeError(f"{first} is a file, not a folder. Choose a folder with --home.")
     if not lake.exists(FORMAT_FILE):
         return 1 if lake.list("manifests", ".json") else FORMAT
     try:

@@ -28,6 +28,7 @@ class SynthesizedConfig(BaseModel, frozen=True, extra="forbid"):
         unknown = [name for name in names if name not in TEMPLATES]
         if unknown:
             raise ValueError(f"no template is called {unknown[0]}. {did_you_mean(unknown[0], TEMPLATES)}")
-        if len(set(names)) < len(names):
-            raise ValueError("a template is named twice")
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]} is named twice. Remove one.")
         return names

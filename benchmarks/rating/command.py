@@ -3,6 +3,8 @@
 import json
 import shlex
 from collections.abc import Callable
+from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy import URL, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from benchmarks.rating.prepare import Plan, create_study, read_dimensions
 from benchmarks.rating.ratings import answers_of, to_csv
@@ -18,12 +20,16 @@ from benchmarks.rating.results import is_complete, results
 from benchmarks.rating.store import invite, open_store, raters_of
 from benchmarks.rating.study import DIMENSIONS, Study, StudyError, read_study
 from benchmarks.suites.catalogue import SUITES, load_suite
+from models.common.checks import http_address
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 PORT = 8765
+MOST_POINTS = 9
+"""Points of a scale: one key each."""
+
 HERE = f"http://127.0.0.1:{PORT}"
 
 
@@ -63,15 +69,45 @@ def study_options(command: F) -> F:
 @click.option("--suite", required=True, type=click.Choice(list(SUITES)), help="Whose items were edited.")
 @click.option("--data", required=True, type=FOLDER, help="Folder of the suite's files.")
 @click.option("--images", type=FOLDER, help="Folder of the suite's pictures [default: as --data].")
-@click.option("--lang", default="en", show_default=True, type=click.Choice(["en", "zh"]))
+@click.option(
+    "--lang",
+    default="en",
+    show_default=True,
+    type=click.Choice(["en", "zh"]),
+    help="Language of the instructions, where the suite has several.",
+)
 @click.option("--outputs", required=True, multiple=True, metavar="MODEL=FOLDER", help="Once for each model.")
 @click.option("--title", default="Blind rating", show_default=True, help="Heading of the pages.")
 @click.option("--dimensions", type=FILE, help="JSON list of questions [default: those of the report].")
 @click.option("--scale", default="1,2,3,4,5", show_default=True, help="Values of the keys, worst first.")
-@click.option("--raters", default=3, show_default=True, help="Results name the models after so many an item.")
-@click.option("--sentinels", default=0.1, show_default=True, help="Share of items with a control picture.")
-@click.option("--long-side", default=1024, show_default=True, help="Pixels of the larger side, at most.")
-@click.option("--seed", default=0, show_default=True, help="Of the orders and the sentinels.")
+@click.option(
+    "--raters",
+    default=3,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="People who rate each item. Results name the models once all items have so many.",
+)
+@click.option(
+    "--sentinels",
+    default=0.1,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of items, 0 to 1, that get a control image.",
+)
+@click.option(
+    "--long-side",
+    default=1024,
+    show_default=True,
+    type=click.IntRange(64, 8192),
+    help="Pixels of the longer side of an image; larger images are shrunk.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Seed of the order of the images and of the draw of control images.",
+)
 def create(
     study: Path,
     suite: str,
@@ -112,7 +148,9 @@ def create(
 @study_options
 @click.argument("names", nargs=-1)
 @click.option("--organiser", is_flag=True, help="A link that opens the results instead of rating.")
-@click.option("--url", "public_url", default=HERE, show_default=True, help="Of the pages.")
+@click.option(
+    "--url", "public_url", default=HERE, show_default=True, help="Address of the pages, for the links."
+)
 def invite_command(
     study: Path, url: str | None, names: tuple[str, ...], organiser: bool, public_url: str
 ) -> None:
@@ -125,6 +163,14 @@ def invite_command(
     """
     if not names:
         raise click.UsageError("Name whom you invite: emberline rate invite STUDY NAME [NAME ...]")
+    if any(not name.strip() for name in names):
+        raise click.UsageError("A name is empty. Name each person whom you invite.")
+    if len(set(names)) < len(names):
+        raise click.UsageError("A name is given twice. Each person needs one link.")
+    try:
+        http_address(public_url)
+    except ValueError as error:
+        raise click.UsageError(f"--url {public_url}: {error}") from error
     engine, found = _open(study, url)
     for name in names:
         visitor, token = invite(engine, found.study_id, label=name, organiser=organiser)
@@ -135,7 +181,9 @@ def invite_command(
 @rate.command()
 @study_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback, unless something guards it.")
-@click.option("--port", default=PORT, show_default=True)
+@click.option(
+    "--port", default=PORT, show_default=True, type=click.IntRange(1, 65535), help="Port of the pages."
+)
 @click.option("--url", "public_url", help="Address that raters use, such as that of a proxy with HTTPS.")
 def serve(study: Path, url: str | None, host: str, port: int, public_url: str | None) -> None:
     """Serve the rating pages until Ctrl-C.
@@ -233,6 +281,11 @@ def _plan(*, dimensions: Path | None, scale: str, **rest: Any) -> Plan:
         values = tuple(float(value) for value in scale.split(","))
     except ValueError as error:
         raise click.UsageError(f"--scale {scale}: numbers with commas between them expected.") from error
+    ascending = all(low < high for low, high in pairwise((-1e-9, *values)))
+    if not 2 <= len(values) <= MOST_POINTS or not ascending or not all(map(isfinite, values)):
+        raise click.UsageError(
+            f"--scale {scale}: write 2 to {MOST_POINTS} numbers of 0 or more, the worst first: 1,2,3."
+        )
     questions = DIMENSIONS if dimensions is None else _guarded(lambda: read_dimensions(dimensions))
     return Plan(dimensions=questions, scale=values, **rest)
 
@@ -251,5 +304,9 @@ Result = TypeVar("Result")
 def _guarded(action: Callable[[], Result]) -> Result:
     try:
         return action()
+    except ArgumentError as error:  # of SQLAlchemy
+        raise click.ClickException(
+            "--store is not an address. Write one such as postgresql+psycopg://host/database."
+        ) from error
     except (StudyError, ValueError, OSError, SQLAlchemyError) as error:
         raise click.ClickException(str(error)) from error

@@ -93,5 +93,5 @@ def _weights(text: str) -> TextWeights:
         return TextWeights(levenshtein, completion, words)
     except ValueError as error:
         raise SuiteError(
-            f"--text-weights {text}: expected three numbers that add up to 1. {error}"
+            f"--text-weights {text}: expected three numbers that add up to 1, as in 0.4,0.3,0.3."
         ) from error

@@ -121,6 +121,7 @@ def rollback_command(options: HomeOptions) -> None:
 
     from models.registry.registry import NoPreviousVersionError, roll_back
 
+    existing_home(options)
     server = tracking(options.profile, options.home)
 
     def go_back() -> tuple[str, str]:

@@ -87,13 +87,13 @@ def run(
     if selection and job:
         raise click.UsageError("--select and --job both choose assets. Give only one of them.")
     assets = report_errors(lambda: _selection(selection, job), *USER_ERRORS)
+    definitions = build_definitions(options.profile, options.home)
+    report_errors(lambda: check_steps(forced, definitions), *USER_ERRORS)
     if plan:
         report_errors(
             lambda: print_plan(options.profile, options.home, assets, plain_console()), *USER_ERRORS
         )
     else:
-        definitions = build_definitions(options.profile, options.home)
-        report_errors(lambda: check_steps(forced, definitions), *USER_ERRORS)
         _run(options, assets, fresh=fresh, forced=forced)
 
 

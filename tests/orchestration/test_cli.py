@@ -91,7 +91,7 @@ def test_no_library_phones_home():
         (["run", "--select", "((", "--plan"], "Error: '((' is not a valid selection."),
         (
             ["run", "--select", "nosuch", "--plan"],
-            'Error: key:"nosuch" selects no asset. The assets are',
+            "Error: There is no asset nosuch. There are demo_corpus",
         ),
         (["run", "--select", "nft", "--job", "all"], "Error: --select and --job both choose assets."),
         (["run", "--job", "nothing"], "is not one of 'data', 'train', 'bench', 'all'"),
@@ -150,3 +150,21 @@ def test_variables_that_change_a_meaning_are_announced_or_ignored(tmp_path, monk
     assert "sqlite:///" in done.stdout
     assert "mlflow.example" not in done.stdout
     assert "MLFLOW_TRACKING_URI" not in os.environ, "the client of MLflow would read it"
+
+
+@pytest.mark.parametrize("command", ["rollback", "status", "verify", "gc"])
+def test_a_home_that_is_not_there_is_said_and_not_made(command, tmp_path):
+    done = CliRunner().invoke(main, [command, "--home", str(tmp_path / "nope")])
+    assert done.exit_code == 1
+    assert "There are no results in" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["run", "--plan"], ["status"], ["rollback"]])
+def test_a_home_below_a_file_is_refused_in_a_line(command, tmp_path):
+    (tmp_path / "file").write_text("x")
+    done = CliRunner().invoke(main, [*command, "--home", str(tmp_path / "file" / "sub")])
+    assert done.exit_code == 1
+    assert done.output.strip().endswith(
+        f"{tmp_path / 'file'} is a file, not a folder. Choose a folder with --home."
+    )

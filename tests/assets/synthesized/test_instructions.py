@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.lake.schemas import LANGS, TEXT_KINDS
+from assets.lake.schemas import TEXT_KINDS
 from assets.synthesized.instructions import CHINESE_PARAMETERS, FORMS, instruction_forms, write_instructions
 from assets.synthesized.templates.catalogue import TEMPLATES, WORDINGS, inverse_name
 
@@ -56,7 +56,7 @@ def test_every_parameter_is_said_in_every_text():
 
 def test_there_are_several_syntactic_forms_of_each_kind_in_each_language():
     assert {(kind, lang) for kind, lang in FORMS} == {
-        (kind, lang) for kind in ("detailed", "concise", "user_like") for lang in LANGS
+        (kind, lang) for kind in ("detailed", "concise", "user_like") for lang in ("en", "zh")
     }
     for name, parameters, inverse in EDITS:
         forms = instruction_forms(name, parameters, inverse=inverse)
@@ -77,7 +77,7 @@ def test_texts_are_finished_sentences_of_their_language():
 def test_detailed_texts_are_the_longest():
     for name, parameters, inverse in EDITS:
         forms = instruction_forms(name, parameters, inverse=inverse)
-        for lang in LANGS:
+        for lang in ("en", "zh"):
             mean = {
                 kind: np.mean([len(text) for text in forms[kind, lang]])
                 for kind in ("detailed", "concise", "user_like")

@@ -69,6 +69,33 @@ def test_ratings_can_be_kept_elsewhere(study, tmp_path):
     assert not (study / "ratings.sqlite").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--long-side", "0"),
+        ("--sentinels", "5"),
+        ("--raters", "0"),
+        ("--seed", "-1"),
+        ("--scale", "1"),
+        ("--scale", "2,1"),
+        ("--scale", "1,2,nan"),
+        ("--scale", "-1,2"),
+    ],
+)
+def test_numbers_of_a_study_are_checked_before_anything_is_written(tmp_path, arguments):
+    write_plain(tmp_path / "suite", bench_items(2))
+    folders = write_outputs(tmp_path / "outputs", 2)
+    outputs = [part for name, folder in folders.items() for part in ("--outputs", f"{name}={folder}")]
+    place = ("--suite", "plain", "--data", tmp_path / "suite")
+    assert arguments[0] in run("create", tmp_path / "study", *place, *outputs, *arguments, code=2)
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize("names", [("",), ("anna", "anna"), ("anna", "--url", "nonsense")])
+def test_an_invitation_that_nobody_could_use_is_refused(study, names):
+    run("invite", study, *names, code=2)
+
+
 def test_a_study_may_lie_in_a_folder_of_any_name(study, tmp_path):
     odd = study.rename(tmp_path / "a?mode=ro&b%20c#d")
     run("invite", odd, "anna")
