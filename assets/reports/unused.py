@@ -70,7 +70,8 @@ def _looked_up(lake: Lake, unnamed: Sequence[str], named: set[str]) -> set[PureP
 
     The step that needs such a measure looks its rows up and measures only what it lacks.
     """
-    handed_on = {_measure(PurePosixPath(path).parent) for path in named}
+    folders = {PurePosixPath(path).parent for path in named}
+    handed_on = {_measure(folder) for folder in folders if folder.parts[:1] == ("measures",)}
     written: dict[PurePosixPath, float] = {}
     for path in unnamed:
         folder = PurePosixPath(path).parent
