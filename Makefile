@@ -9,7 +9,7 @@ FAST := \
   tests/models/common tests/models/rewards tests/models/editor/test_sampling.py \
   tests/models/similarity/test_pair_metrics.py \
   tests/assets/cached/test_mixture.py tests/assets/corpora/readers tests/assets/dedup/test_clusters.py \
-  tests/assets/filtered/test_decide.py tests/assets/lake/test_lake.py tests/assets/lake/test_steps.py \
+  tests/assets/filtered/test_decide.py tests/assets/lake/test_lake.py tests/assets/lake/test_run_step.py \
   tests/assets/reports tests/assets/training tests/assets/test_invariants.py \
   tests/trainers/data tests/trainers/test_config.py tests/trainers/test_ema.py tests/trainers/test_losses.py \
   tests/trainers/test_metrics_file.py tests/trainers/test_timesteps.py \

@@ -1,6 +1,10 @@
 """Dagster and DVC meet in antlr; a wrong resolution breaks every selection string without a word from pip."""
 
+from pathlib import Path
+
 import dagster as dg
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def test_dagster_reads_selection_strings():
@@ -15,3 +19,10 @@ def test_dvc_reads_hydra_overrides(tmp_path):
     params.write_text("seed: 1\n")
     apply_overrides(params, ["seed=2"])
     assert "seed: 2" in params.read_text()
+
+
+def test_the_fast_tests_of_make_check_exist():
+    makefile = (REPOSITORY / "Makefile").read_text()
+    named = makefile.partition("FAST := ")[2].partition("\n\n")[0].replace("\\", "").split()
+    assert len(named) > 20
+    assert [path for path in named if not (REPOSITORY / path).exists()] == []
