@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from models.common.checks import did_you_mean
+from models.common.checks import did_you_mean, nearest
 from orchestration.profile_types import (
     FieldPath,
     field_description,
@@ -89,25 +89,17 @@ def _without_echoes(
     A field that may have several types has an error for each; one is told. A section whose field is wrong
     has no error of its own. A field that is missing because its name is misspelt is told with the wrong name.
     """
+    unknown = (path for path, detail in faults if detail["type"] == UNKNOWN_FIELD)
     meant = {
-        (*path[:-1], near)
-        for path, detail in faults
-        if detail["type"] == UNKNOWN_FIELD and (near := _near(path, model)) is not None
+        (*path[:-1], nearest(str(path[-1]), field_names(section_at(model, path[:-1])))) for path in unknown
     }
+    around = {path[:length] for path, _ in faults for length in range(len(path))}
     kept: dict[FieldPath, ErrorDetails] = {}
     for path, detail in faults:
-        inner = any(other != path and other[: len(path)] == path for other, _ in faults)
-        if inner or (detail["type"] == "missing" and path in meant):
+        if path in around or (detail["type"] == "missing" and path in meant):
             continue
         kept[path] = {**detail, "type": "several_types"} if path in kept else detail
     return list(kept.items())
-
-
-def _near(path: FieldPath, model: type) -> str | None:
-    """Returns the field that was meant by a name that is none; None if no field is close to it."""
-    suggestion = did_you_mean(str(path[-1]), field_names(section_at(model, path[:-1])))
-    start = "Did you mean "
-    return suggestion.removeprefix(start).rstrip("?") if suggestion.startswith(start) else None
 
 
 def _line(

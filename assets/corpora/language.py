@@ -5,48 +5,10 @@ from functools import cache
 from typing import Any
 
 WEB_LANGUAGES = (
-    *(
-        "ar",
-        "bg",
-        "ca",
-        "cs",
-        "da",
-        "de",
-        "el",
-        "en",
-        "es",
-        "et",
-        "fa",
-        "fi",
-        "fr",
-        "he",
-        "hi",
-        "hr",
-        "hu",
-        "id",
-    ),
-    *(
-        "is",
-        "it",
-        "ja",
-        "ko",
-        "lt",
-        "lv",
-        "ms",
-        "nl",
-        "no",
-        "pl",
-        "pt",
-        "ro",
-        "ru",
-        "sk",
-        "sl",
-        "sr",
-        "sv",
-        "th",
-    ),
-    *("tl", "tr", "uk", "ur", "vi", "zh", "yue"),
-)
+    "ar", "bg", "ca", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "he", "hi", "hr", "hu",
+    "id", "is", "it", "ja", "ko", "lt", "lv", "ms", "nl", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sr",
+    "sv", "th", "tl", "tr", "uk", "ur", "vi", "zh", "yue",
+)  # fmt: skip
 """The languages that the classifier tells apart. Rarer ones would take short English texts for themselves."""
 
 ENGLISH_PRIOR = 4.6
@@ -70,11 +32,9 @@ def text_language(text: str) -> str:
         words = text
     if not _has_letters(words):
         return "other"
-    best, likelihood = "other", float("-inf")
-    for language, value in _identifier().rank(words):
-        weighted = float(value) + (ENGLISH_PRIOR if language == "en" else 0.0)
-        if weighted > likelihood:
-            best, likelihood = language, weighted
+    likelihoods = {language: float(value) for language, value in _identifier().rank(words)}
+    likelihoods["en"] += ENGLISH_PRIOR
+    best = max(likelihoods, key=likelihoods.__getitem__)
     return {"en": "en", "zh": "zh", "yue": "zh"}.get(best, "other")
 
 

@@ -50,8 +50,8 @@ def reads(
     """Returns asset metadata that says what an asset reads. A change of anything else makes no step due.
 
     Args:
-        files: patterns of files such as `measures/pdq@*` by the asset that hands them on; see
-            `Manifest.paths`. Of an asset that is not named, every file is read.
+        files: patterns of files such as `measures/pdq@*`, by the asset that lists them in its
+            manifest; see `Manifest.paths`. Of an asset that is not named, every file is read.
         fields: names of fields by section. Of a section that is not named, every field is read.
     """
     return {

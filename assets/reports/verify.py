@@ -41,12 +41,19 @@ def verify(lake: Lake, assets: list[str], tracking: Tracking, progress: Progress
     """
     findings: list[Finding] = []
     checked: set[str] = set()
-    total = len({path for asset in assets for one in read_manifests(lake, asset) for path in one.files})
+    stored = {asset: read_manifests(lake, asset) for asset in assets}
+    total = len({path for manifests in stored.values() for one in manifests for path in one.files})
+    finished = {
+        name
+        for asset, manifests in stored.items()
+        if manifests
+        for name in (asset, *(one.name for one in manifests))
+    }
     lost: dict[str, str] = {}
     for asset in assets:
         findings += [Finding(asset, path, f"{path} is damaged") for path in damaged_manifests(lake, asset)]
-        for manifest in read_manifests(lake, asset):
-            lost |= {name: asset for name in manifest.inputs if not read_manifests(lake, name)}
+        for manifest in stored[asset]:
+            lost |= {name: asset for name in manifest.inputs if name not in finished}
             unread = sorted(manifest.files.keys() - checked)
             for start in range(0, len(unread), FILES_AT_ONCE):
                 part = unread[start : start + FILES_AT_ONCE]

@@ -8,8 +8,13 @@ from urllib.parse import urlsplit
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns `Did you mean text?` for a name that is close to a known one, else the list of known names."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"Did you mean {near[0]}?" if near else f"There are {', '.join(names)}."
+    near = nearest(name, names)
+    return f"Did you mean {near}?" if near else f"There are {', '.join(names)}."
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Returns the known name that is closest to a name; None if none is close."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)), None)
 
 
 def http_address(address: str) -> str:

@@ -20,6 +20,9 @@ from models.editor.sampling import sample
 from models.text_encoders.minilm import TextEncoder
 
 MAX_STEPS = 1000
+MOST_OBLONG = 2
+"""Area of an edit in training areas, at most. A side is at least a token, so a strip has more tokens."""
+
 UNKNOWN_SHARE = 0.5
 """Share of unknown tokens above which a prompt is in a script that the text encoder cannot read."""
 
@@ -133,6 +136,11 @@ class EmberlineEditPipeline(DiffusionPipeline):
                 "image",
                 f"The images of a batch would be edited at several sizes: {found}. Call the "
                 "pipeline once for each shape, or give height and width.",
+            )
+        if sizes[0][0] * sizes[0][1] > MOST_OBLONG * side**2:
+            found = f"{shapes[0][1]}x{shapes[0][0]}"
+            raise PipelineInputError(
+                "image", f"An image of {found} pixels is too oblong. Cut a part out of it."
             )
         return sizes[0]
 

@@ -119,6 +119,8 @@ def test_a_batch_of_several_shapes_is_refused_unless_its_size_is_given(pipeline)
     with pytest.raises(PipelineInputError, match="several sizes: 48x96, 96x48") as caught:
         pipeline([wide, high], ["make it darker"] * 2)
     assert caught.value.argument == "image"
+    with pytest.raises(PipelineInputError, match="4000x2 pixels is too oblong"):
+        pipeline(picture(1, 2, 4000), "make it darker")
     result = pipeline([wide, high], ["make it darker"] * 2, height=64, width=64, num_inference_steps=1)
     assert [edit.size for edit in result.images] == [(64, 64)] * 2
 
