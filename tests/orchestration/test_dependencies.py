@@ -25,4 +25,5 @@ def test_the_fast_tests_of_make_check_exist():
     makefile = (REPOSITORY / "Makefile").read_text()
     named = makefile.partition("FAST := ")[2].partition("\n\n")[0].replace("\\", "").split()
     assert len(named) > 20
-    assert [path for path in named if not (REPOSITORY / path).exists()] == []
+    paths = [path.removeprefix("--ignore=") for path in named]
+    assert [path for path in paths if not (REPOSITORY / path).exists()] == []
