@@ -13,7 +13,11 @@ MAX_BYTES = 100_000
 TILE = 96
 LABEL_HEIGHT = 18
 GAP = 4
-MAX_COLUMNS = 12
+MIN_COLUMNS, MAX_COLUMNS = 4, 12
+UNLIMITED = 10**6
+SMALLEST_LABEL = 0.7
+"""A label that would have to be smaller than this share of its height is cut off instead."""
+
 BACKGROUND, TEXT = 250, (40, 40, 40)
 
 LabelledRow = tuple[str, Sequence[np.ndarray]]
@@ -41,17 +45,25 @@ def contact_sheet(rows: Sequence[LabelledRow]) -> bytes | None:
 
 
 def _sheet(rows: Sequence[LabelledRow], tile: int) -> np.ndarray:
-    columns = max(len(images) for _, images in rows)
+    columns = max(MIN_COLUMNS, *(len(images) for _, images in rows))
     row_height = LABEL_HEIGHT + tile + GAP
     size = (GAP + len(rows) * row_height, GAP + columns * (tile + GAP), 3)
     sheet = np.full(size, BACKGROUND, np.uint8)
     for number, (label, images) in enumerate(rows):
         top = GAP + number * row_height
         if label.strip():
-            mask = text_mask(label, size[1] - 2 * GAP, LABEL_HEIGHT - 5)
-            sheet = paint(sheet, mask, TEXT, top=top + 1, left=GAP, opacity=1.0)
+            sheet = paint(sheet, _label(label, size[1] - 2 * GAP), TEXT, top=top + 1, left=GAP, opacity=1.0)
         for column, image in enumerate(images):
             small = shrink(image, tile)
             y, x = top + LABEL_HEIGHT, GAP + column * (tile + GAP)
             sheet[y : y + small.shape[0], x : x + small.shape[1]] = small
     return sheet
+
+
+def _label(text: str, width: int) -> np.ndarray:
+    """Returns the coverage of a label that is at most `width` pixels wide; a long text is cut off."""
+    height = LABEL_HEIGHT - 5
+    natural = text_mask(text, UNLIMITED, height).shape[1]
+    if natural * SMALLEST_LABEL > width:
+        text = text[: max(1, int(len(text) * width / (natural * SMALLEST_LABEL)) - 1)].rstrip() + "…"
+    return text_mask(text, width, height)

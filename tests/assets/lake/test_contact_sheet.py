@@ -42,4 +42,11 @@ def test_odd_shapes_and_unlabelled_rows_fit():
     sheet = opened(
         contact_sheet([(" ", [noise(1, 1, 400), noise(2, 400, 1), noise(3, 1, 1)]), ("x" * 400, [noise(4)])])
     )
-    assert sheet.shape[1] < 96 * 4
+    assert sheet.shape[1] < 96 * 5  # four columns, so that a label has room
+
+
+def test_a_long_label_is_cut_off_where_images_are_few():
+    labels = "a picture", "a picture of 茶文化 " * 40
+    short, long = (opened(contact_sheet([(label, [noise(1)])])) for label in labels)
+    assert short.shape == long.shape
+    assert (long[:20].max(axis=2) < 120).sum() > 2 * (short[:20].max(axis=2) < 120).sum()
