@@ -7,12 +7,11 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.corpora.batches import discover_batches
+from assets.corpora.batches import Tell, discover_batches, ignore, is_ingested
 from assets.corpora.config import CorporaConfig
 from assets.lake.ids import digest
 from assets.lake.lake import Lake
 from assets.lake.materialize import ingest_batches
-from assets.lake.steps import read_manifest
 from orchestration.faults import failure_reason
 from orchestration.home import BusyHomeError, lock_home
 from orchestration.instance import UNFINISHED, by_command_line
@@ -52,14 +51,16 @@ def batch_range(names: list[str]) -> dict[str, str]:
     return {RANGE_START: names[0], RANGE_END: names[-1]}
 
 
-def register_batches(instance: dg.DagsterInstance, lake: Lake, corpora: CorporaConfig) -> list[str]:
+def register_batches(
+    instance: dg.DagsterInstance, lake: Lake, corpora: CorporaConfig, tell: Tell = ignore
+) -> list[str]:
     """Returns the names of all ingest batches, after registering them as Dagster partitions.
 
     The names are in Dagster's order, oldest first, because Dagster resolves a range in that order. A batch of
     new files comes last, whichever corpus it belongs to.
     """
     partitions = str(ingest_batches.name)
-    names = [batch.name for batch in discover_batches(lake, corpora)]
+    names = [batch.name for batch in discover_batches(lake, corpora, tell)]
     known = instance.get_dynamic_partitions(partitions)
     for removed in set(known) - set(names):
         instance.delete_dynamic_partition(partitions, removed)
@@ -83,7 +84,7 @@ def requests_for_new_batches(
         now: seconds since the epoch.
     """
     names = register_batches(instance, lake, corpora)
-    new = [name for name in names if read_manifest(lake, f"raw_samples/{name}") is None]
+    new = [name for name in names if not is_ingested(lake, name)]
     if not new:
         return dg.SkipReason(f"All {len(names)} batches are ingested.")
     busy = _user_of_home(instance, lake)

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from assets.corpora.config import ListedDemoCorpusConfig
-from assets.corpora.readers.folder import folder_digest
+from assets.corpora.readers.files import folder_digest
 from assets.engine.pool import Executor
 from assets.lake.lake import Lake
 from assets.training.config import Tracking

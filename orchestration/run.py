@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 from rich.console import Console
 
-from assets.corpora.readers.folder import CorpusError
+from assets.corpora.readers.reader import CorpusError
 from assets.corpora.retired import retire_batches
 from assets.lake.lake import Lake
 from assets.lake.materialize import FORCE_TAG, PARTITIONED

@@ -8,6 +8,7 @@ from assets.corpora.batches import read_batch
 from assets.corpora.config import CorporaConfig, DemoCorpusConfig
 from assets.corpora.demo.corpus import make_demo_corpus
 from assets.corpora.ingest import ingest_batch, summarize_samples
+from assets.engine.pool import Executor
 from assets.lake.lake import Lake
 from assets.lake.materialize import ingest_batches, materialize, materialize_batches, schema_check
 from assets.lake.steps import StepOutput, handed_on
@@ -47,17 +48,21 @@ def demo_corpus(
 def raw_images(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
+    engine: dg.ResourceParam[Executor],
     progress: dg.ResourceParam[Progress],
     corpora: dg.ResourceParam[CorporaConfig],
 ) -> dg.MaterializeResult:
-    """Every file of an ingest batch, with its content id and shard, or the reason why it is unreadable.
+    """Every image of an ingest batch, with its content id and shard, or the reason why it is unreadable.
 
-    Decodes each file once in a sandboxed process. Writes `records/`, `images/<batch>/`, `samples/raw/` and
+    Decodes each image once in a sandboxed process. Writes `records/`, `images/<batch>/`, `samples/raw/` and
     `texts/raw/`. Read by `raw_samples`.
     """
-    return materialize_batches(
-        context, lake, lambda batch: ingest_batch(lake, corpora, read_batch(lake, batch), progress)
-    )
+
+    def build(batch: str) -> StepOutput:
+        files = read_batch(lake, batch)
+        return ingest_batch(lake, corpora, files, workers=engine.workers, progress=progress)
+
+    return materialize_batches(context, lake, build)
 
 
 @dg.asset(
@@ -70,7 +75,7 @@ def raw_images(
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def raw_samples(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]) -> dg.MaterializeResult:
-    """The text-to-image samples and original texts of an ingest batch, checked and counted (report 2.1).
+    """The samples and original texts of an ingest batch, checked and counted (report 2.1).
 
     Hands on all files of `raw_images`. Read by `measured`.
     """

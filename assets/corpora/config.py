@@ -1,11 +1,14 @@
 """What a profile says about raw material: which corpora exist, and how the demo makes its own."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from assets.lake.schemas import CATEGORIES
+from models.common.checks import did_you_mean
 from models.common.fields import Identity, Limit, Operational
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -15,19 +18,75 @@ S3_ADDRESS = re.compile(r"s3://[a-z0-9][a-z0-9.-]+(/.*)?")
 LOOKS_LIKE_AN_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/|.*://")
 
 
+ReaderName = Literal["folder", "pairs", "parquet", "webdataset", "firered"]
+PresetName = Literal["omniedit", "magicbrush", "instructpix2pix", "ultraedit"]
+Column = Annotated[str, Field(min_length=1)]
+
+
+class ColumnsConfig(BaseModel, frozen=True, extra="forbid"):
+    """Which columns of a corpus hold what: of its Parquet, metadata or JSON files."""
+
+    target: Identity[Column] = Field(description="column of the image to learn, for an edit its result")
+    sources: Identity[tuple[Column, ...]] = Field(
+        default=(), description="columns of the reference images in prompt order; none for text to image"
+    )
+    texts: Identity[tuple[Column, ...]] = Field(
+        default=(), description="columns of captions or instructions, in any language"
+    )
+    category: Identity[str | None] = Field(default=None, description="column of the category")
+    subcategory: Identity[str | None] = Field(default=None, description="column of the subcategory")
+    categories: Identity[Mapping[str, str]] = Field(
+        default_factory=dict,
+        description="`category/subcategory` of report 2.1 for values of the two columns above",
+    )
+    license: Identity[str | None] = Field(default=None, description="column of the licence")
+    url: Identity[str | None] = Field(default=None, description="column of the address of the target")
+    group: Identity[str | None] = Field(
+        default=None, description="column of a name that samples share if they share pixels"
+    )
+    split: Identity[str | None] = Field(default=None, description="column with the split")
+
+    def names(self) -> list[str]:
+        """Returns all columns that are read."""
+        single = (self.category, self.subcategory, self.license, self.url, self.group, self.split)
+        return list(dict.fromkeys([self.target, *self.sources, *self.texts, *filter(None, single)]))
+
+    @field_validator("categories")
+    @classmethod
+    def _categories_exist(cls, categories: Mapping[str, str]) -> Mapping[str, str]:
+        for value, name in categories.items():
+            category, _, subcategory = name.partition("/")
+            if category not in CATEGORIES or (subcategory and subcategory not in CATEGORIES[category]):
+                known = [f"{first}/{second}" for first, names in CATEGORIES.items() for second in names]
+                raise ValueError(f"{value}: there is no category {name}{did_you_mean(name, known)}")
+        return categories
+
+
 class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
-    """One corpus: where its files are and what licence they have."""
+    """One corpus: where its files are, how they are read, and what licence they have."""
 
     name: Identity[Name] = Field(description="name of the corpus in tables and ingest batches")
     path: Identity[str] = Field(
         min_length=1, description="folder: relative to the home, absolute, or s3://bucket/prefix"
     )
-    reader: Identity[Literal["folder"]] = Field(
-        description="folder: reads image files, and metadata.jsonl if it exists"
+    reader: Identity[ReaderName] = Field(
+        description="folder: image files with metadata.jsonl, .csv or .parquet; pairs: `x_source.png` and "
+        "`x_target.png`, or columns of such metadata; parquet: Hugging Face files with images in their rows; "
+        "webdataset: tar files; firered: JSON lines of the FireRed trainer"
     )
-    license: Identity[str] = Field(
-        min_length=1, description="licence of files for which metadata.jsonl gives none"
+    license: Identity[str] = Field(min_length=1, description="licence where the corpus itself gives none")
+    preset: Identity[PresetName | None] = Field(
+        default=None, description="columns of a published dataset, instead of `columns`"
     )
+    columns: Identity[ColumnsConfig | None] = Field(
+        default=None, description="columns of the corpus; null takes the usual names of its reader"
+    )
+
+    @model_validator(mode="after")
+    def _columns_are_given_once(self) -> Self:
+        if self.preset is not None and self.columns is not None:
+            raise ValueError("preset and columns both say what the columns hold; remove one of them")
+        return self
 
     @field_validator("path")
     @classmethod
@@ -59,16 +118,23 @@ class CorporaConfig(BaseModel, frozen=True, extra="forbid"):
     corpora: Identity[tuple[CorpusConfig, ...]] = Field(min_length=1, description="corpora to ingest")
     # Batches are frozen when they are first listed, so a change only cuts the files of new batches.
     files_per_batch: Operational[int] = Field(
-        ge=1, le=2_000_000, description="files in a new ingest batch, at most"
+        ge=1,
+        le=2_000_000,
+        description="units (images, pairs, or files with many samples) in a new ingest batch, at most",
     )
-    # Identity, because another size renames and rewrites every image shard.
-    shard_mib: Identity[int] = Field(
-        ge=1, le=1024, description="MiB; an image shard is closed when it reaches this size"
+    # Images that lie in a shard stay there, so a change only cuts new shards.
+    shard_mib: Operational[int] = Field(
+        ge=1, le=1024, description="MiB; a new image shard is closed when it reaches this size"
     )
     heldout_share: Identity[float] = Field(
         gt=0, lt=1, description="share, 0 to 1, of groups that are held out where the metadata names no split"
     )
     probe: ProbeConfig
+
+    def of_corpus(self, name: str) -> "CorporaConfig":
+        """Returns the section with one corpus alone; unchanged if it has none of this name."""
+        own = tuple(corpus for corpus in self.corpora if corpus.name == name)
+        return self.model_copy(update={"corpora": own}) if own else self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

@@ -61,6 +61,7 @@ def training_images(lake: Lake, shards: Sequence[str], config: DescriptorTrainin
     """
     records = lake.read_tables("records", RECORDS).drop_nulls("image_id")
     measured = read_measures(lake, [PDQ, THUMBNAIL], shards).drop_nulls(["pdq.hashes", "thumbnail.squeezed"])
+    measured = measured.filter(pl.col("id").is_in(records["image_id"].implode()))
     training = records.filter(pl.col("split") == "train")["image_id"].implode()
     chosen = measured.filter(pl.col("id").is_in(training))
     if chosen.height < 2:

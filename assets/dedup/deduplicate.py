@@ -17,7 +17,7 @@ from assets.dedup.config import DedupConfig, PairsConfig
 from assets.dedup.pairs import edit_verdicts
 from assets.engine.measure import ImageMeasure, read_measures
 from assets.lake.contact_sheet import contact_sheet
-from assets.lake.images import read_image_table
+from assets.lake.images import read_ingested_images
 from assets.lake.kept import PAIR_IMAGES_PATH, image_shards, read_pairs
 from assets.lake.lake import Lake
 from assets.lake.paths import CLUSTERS_PATH, COPY_DESCRIPTOR, DEDUPED, DEDUPED_PAIRS
@@ -120,7 +120,7 @@ def _measured_images(
 ) -> pl.DataFrame:
     descriptor = descriptor_measure(lake.local_path(COPY_DESCRIPTOR))
     measured = read_measures(lake, [PDQ, THUMBNAIL, descriptor, photometric], shards)
-    stored = read_image_table(lake, shards).unique("image_id", keep="first", maintain_order=True)
+    stored = read_ingested_images(lake, shards)
     sizes = records.drop_nulls("image_id").group_by("image_id").agg(pl.max("bytes"))
     joined = stored.join(measured, left_on="image_id", right_on="id", how="left")
     return joined.join(sizes, on="image_id", how="left").select(

@@ -9,8 +9,8 @@ from assets.engine.measure import ImageMeasure, read_measures
 from assets.filtered.config import FilteredConfig
 from assets.filtered.decide import check_rules, compare_verdicts, funnel_row, rule_verdicts
 from assets.lake.contact_sheet import MAX_COLUMNS, contact_sheet
-from assets.lake.images import read_image_table, read_images
-from assets.lake.kept import PAIR_SAMPLES_PATH
+from assets.lake.images import read_image_table, read_images, read_ingested_images
+from assets.lake.kept import PAIR_SAMPLES_PATH, image_categories
 from assets.lake.lake import Lake
 from assets.lake.paths import DEDUPED, FILTERED, FILTERED_PAIRS
 from assets.lake.schemas import SAMPLES, VERDICTS
@@ -44,7 +44,7 @@ def filter_images(
     check_rules(config.rules, measures)
     before = lake.read_table(FILTERED, VERDICTS) if lake.exists(FILTERED) else None
     samples = lake.read_tables("samples/raw", SAMPLES)
-    images = images_with_measures(lake, shards, measures, samples)
+    images = images_with_measures(lake, read_ingested_images(lake, shards), measures, samples)
     uses_distance = any(rule.measure == DISTANCE for rule in config.rules.values())
     pristine = _fit_pristine(images, config) if uses_distance else None
     if uses_distance:
@@ -80,7 +80,7 @@ def filter_targets(
     check_rules(config.rules, measures)
     synthesized = lake.read_table(PAIR_SAMPLES_PATH, SAMPLES)
     edits = synthesized.filter(pl.col("origin").struct.field("parents").list.len() == 0)
-    images = images_with_measures(lake, shards, measures, edits)
+    images = images_with_measures(lake, read_image_table(lake, shards), measures, edits)
     if any(rule.measure == DISTANCE for rule in config.rules.values()):
         stored = lake.read_json(PRISTINE)
         images = with_distances(images, None if stored is None else Pristine.from_json(stored))
@@ -92,24 +92,22 @@ def filter_targets(
 
 
 def images_with_measures(
-    lake: Lake, shards: Sequence[str], measures: Sequence[ImageMeasure], samples: pl.DataFrame
+    lake: Lake, images: pl.DataFrame, measures: Sequence[ImageMeasure], samples: pl.DataFrame
 ) -> pl.DataFrame:
     """Returns `id`, the measured columns, and `corpus`, `category`, `subcategory` of every image.
 
     Args:
         lake: holds the measures.
-        shards: the image shards.
+        images: from `read_image_table`.
         measures: the measures to join.
-        samples: SAMPLES; an image has the categories of the sample whose target it is.
+        samples: SAMPLES; an image has the categories of the sample whose target it is, else of an edit of it.
     """
-    measured = read_measures(lake, measures, shards)
-    images = read_image_table(lake, shards).unique("image_id", keep="first", maintain_order=True)
-    first = samples.sort("sample_id").unique("target_id", keep="first", maintain_order=True)
-    categories = first.select("target_id", "category", "subcategory")
+    measured = read_measures(lake, measures, images["shard"].unique().sort().to_list())
+    unique = images.unique("image_id", keep="first", maintain_order=True)
     return (
-        images.select(id="image_id", corpus="corpus")
+        unique.select(id="image_id", corpus="corpus")
         .join(measured, on="id", how="left")
-        .join(categories, left_on="id", right_on="target_id", how="left")
+        .join(image_categories(samples), left_on="id", right_on="image_id", how="left")
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from assets.lake.lake import Lake
 
-FORMAT = 4
+FORMAT = 5
 """Raise it when this version could misread homes of the version before. Homes of format 1 have no number."""
 
 FORMAT_FILE = "home.json"

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from assets.lake.ids import content_id
 from assets.lake.lake import Lake
+from assets.lake.schemas import RECORDS
 from models.common.canonical import read_header
 
 ROWS_PER_GROUP = 128
@@ -81,6 +82,16 @@ def read_image_table(lake: Lake, shards: Sequence[str]) -> pl.DataFrame:
         schema = pl.DataFrame(pl.from_arrow(IMAGE_SCHEMA.empty_table())).drop("image").schema
         return pl.DataFrame(schema={**schema, "shard": pl.String()})
     return pl.concat(frames)
+
+
+def read_ingested_images(lake: Lake, shards: Sequence[str]) -> pl.DataFrame:
+    """Returns `read_image_table` with one row for each image that a record names.
+
+    A shard also holds images of which every file has left its corpus.
+    """
+    named = lake.read_tables("records", RECORDS).select("image_id").drop_nulls().unique()
+    images = read_image_table(lake, shards).unique("image_id", keep="first", maintain_order=True)
+    return images.join(named, on="image_id", how="semi", maintain_order="left")
 
 
 def iterate_shard(lake: Lake, shard: str) -> Iterator[tuple[str, bytes]]:

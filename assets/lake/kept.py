@@ -1,7 +1,8 @@
 """The kept tables, which curation hands on, with all columns that later stages need.
 
-`filtered` writes the kept images with their text-to-image samples and texts, `longtail` writes all pairs, and
-`postfiltered` writes the kept pairs. So later stages do not read earlier assets.
+`filtered` writes the kept images with their text-to-image samples and texts, and the collected edits;
+`longtail` writes all pairs, and `postfiltered` writes the kept pairs. So later stages do not read
+earlier assets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,12 @@ from assets.lake.schemas import SAMPLES, TEXTS
 KEPT_IMAGES_PATH = "kept/images.parquet"
 KEPT_SAMPLES_PATH = "kept/samples.parquet"
 KEPT_TEXTS_PATH = "kept/texts.parquet"
+COLLECTED_SAMPLES_PATH = "kept/collected_samples.parquet"
+COLLECTED_TEXTS_PATH = "kept/collected_texts.parquet"
+COLLECTED_IMAGES_PATH = "kept/collected_images.parquet"
+COLLECTED = "kept/collected_*"
+"""The edits of the corpora whose images pass the filters, their texts, and the shards of the images."""
+
 KEPT_PAIRS_PATH = "kept/pairs.parquet"
 KEPT_PAIR_TEXTS_PATH = "kept/pair_texts.parquet"
 
@@ -43,7 +50,7 @@ def read_kept_images(lake: Lake) -> pl.DataFrame:
 
 
 def read_pairs(lake: Lake) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Returns the SAMPLES and TEXTS of all synthesized pairs, including those of the refill."""
+    """Returns the SAMPLES and TEXTS of all pairs: collected, synthesized, and those of the refill."""
     return lake.read_table(PAIR_SAMPLES_PATH, SAMPLES), lake.read_table(PAIR_TEXTS_PATH, TEXTS)
 
 
@@ -64,6 +71,23 @@ def image_shards(lake: Lake, *paths: str) -> dict[str, str]:
     tables = [lake.read_table(path).select("image_id", "shard") for path in paths]
     rows = pl.concat(tables).unique("image_id", keep="first", maintain_order=True)
     return dict(rows.iter_rows())
+
+
+def image_categories(samples: pl.DataFrame) -> pl.DataFrame:
+    """Returns `image_id`, `category` and `subcategory` of all images of SAMPLES.
+
+    An image has the categories of the sample whose target it is, of several the first by id; else those of
+    an edit that starts from it.
+    """
+    roles = [
+        samples.select("sample_id", "category", "subcategory", image_id="target_id", role=pl.lit(0)),
+        samples.select("sample_id", "category", "subcategory", image_id="source_ids", role=pl.lit(1)).explode(
+            "image_id"
+        ),
+    ]
+    used = pl.concat(roles).drop_nulls("image_id").sort("role", "sample_id")
+    first = used.unique("image_id", keep="first", maintain_order=True)
+    return first.select("image_id", "category", "subcategory")
 
 
 def without_dropped(samples: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:

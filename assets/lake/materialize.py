@@ -3,12 +3,13 @@
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import dagster as dg
 from pydantic import BaseModel
 
 from assets.lake.lake import Lake
+from assets.lake.paths import batch_path
 from assets.lake.run_step import NO_HOOKS, StepHooks, run_step
 from assets.lake.shapes import schema_differences
 from assets.lake.steps import (
@@ -38,6 +39,16 @@ SHOWN_DIGITS = 5
 
 FORCE_TAG = "emberline/force"
 """Run tag of `--force`: names of assets or steps, separated by commas, that run although finished."""
+
+
+@runtime_checkable
+class PerCorpus(Protocol):
+    """A section of the profile of which a batch reads only what concerns its corpus."""
+
+    def of_corpus(self, name: str) -> BaseModel:
+        """Returns the section without the other corpora."""
+        ...
+
 
 READ_FILES, READ_FIELDS = "read_files", "read_fields"
 """Metadata keys of an asset: the files that it reads of other assets, and the fields of sections."""
@@ -119,12 +130,21 @@ def step_of(
     """Returns the step of an asset, or of one ingest batch of it.
 
     Version and inputs are those that the asset declares. The config consists of the identity fields of the
-    profile sections that the asset requires as resources. `reads` narrows both. Nothing else makes it
+    profile sections that the asset requires as resources. `reads` narrows both. A batch of the first
+    partitioned asset also depends on its files, and on the entry of its corpus alone. Nothing else makes it
     due.
     """
     spec = assets_def.specs_by_key[key]
     required = {name: resources.get(name) for name in sorted(assets_def.required_resource_keys)}
     sections = {name: section for name, section in required.items() if isinstance(section, BaseModel)}
+    listed: dict[str, Any] = {}
+    if batch is not None and spec.key.path[-1] == PARTITIONED[0]:
+        record = resources["lake"].read_checked(batch_path(batch)) or {"corpus": "", "files": None}
+        listed = {"batch": {"files": record["files"]}}
+        sections = {
+            name: section.of_corpus(record["corpus"]) if isinstance(section, PerCorpus) else section
+            for name, section in sections.items()
+        }
     files = _declared(spec, READ_FILES)
     return Step(
         name=_of_batch(spec.key.path[-1], batch),
@@ -133,7 +153,7 @@ def step_of(
             _of_batch(dep.asset_key.path[-1], batch): tuple(files.get(dep.asset_key.path[-1], ()))
             for dep in sorted(spec.deps, key=lambda dep: dep.asset_key)
         },
-        config=_identity(sections, _declared(spec, READ_FIELDS)),
+        config=_identity(sections, _declared(spec, READ_FIELDS)) | listed,
         limits={
             limit: value
             for name, section in sections.items()

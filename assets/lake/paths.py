@@ -16,6 +16,8 @@ CAPTION_TEXTS = "texts/captioned.parquet"
 REFILL_SAMPLES = "samples/longtail.parquet"
 REFILL_TEXTS = "texts/longtail.parquet"
 
+BATCHES = "batches"
+
 MIXTURES = "mixtures"
 TEXT_CACHE = "cache/text"
 LATENT_CACHE = "cache/latents"
@@ -26,6 +28,11 @@ BENCH_SUITE = "bench/suite"
 COPY_DESCRIPTOR = "models/copy_descriptor"
 EVALUATOR = "models/evaluator"
 CODEC = "models/codec"
+
+
+def batch_path(batch: str) -> str:
+    """Returns the path of the record of an ingest batch, with a digest of its files."""
+    return f"{BATCHES}/{batch}.json"
 
 
 def mixture_path(stage: str) -> str:

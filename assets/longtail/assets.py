@@ -5,7 +5,7 @@ from dataclasses import replace
 import dagster as dg
 
 from assets.engine.pool import Executor
-from assets.lake.kept import KEPT_IMAGES_PATH, read_kept_images
+from assets.lake.kept import COLLECTED, KEPT_IMAGES_PATH, read_kept_images
 from assets.lake.lake import Lake
 from assets.lake.materialize import materialize, reads
 from assets.lake.steps import StepOutput, handed_on
@@ -35,8 +35,8 @@ def coverage(
 ) -> dg.MaterializeResult:
     """A vector index of all distinct instructions, and the samples, wordings and density of each category.
 
-    Writes the Qdrant collection and `longtail/coverage.parquet`, and hands on the synthesized pairs. Read by
-    `longtail`.
+    Writes the Qdrant collection and `longtail/coverage.parquet`, and hands on the collected and synthesized
+    pairs. Read by `longtail`.
     """
 
     def build() -> StepOutput:
@@ -53,7 +53,9 @@ def coverage(
     owners=["team:data"],
     code_version="1",
     deps=["filtered", "copy_descriptor", coverage],
-    metadata=reads(files={"filtered": (KEPT_IMAGES_PATH,)}, fields={"longtail": ("refill_pairs", "demand")}),
+    metadata=reads(
+        files={"filtered": (KEPT_IMAGES_PATH, COLLECTED)}, fields={"longtail": ("refill_pairs", "demand")}
+    ),
 )
 def longtail_pairs(
     context: dg.AssetExecutionContext,
@@ -65,8 +67,8 @@ def longtail_pairs(
 ) -> dg.MaterializeResult:
     """More pairs for the thinnest category, or for the categories in a benchmark's demand file.
 
-    Writes `images/longtail`, `samples/longtail.parquet` and `texts/longtail.parquet`, and all pairs including
-    those of `synthesized` in `pairs/`. Read by `target_measures`.
+    Writes `images/longtail`, `samples/longtail.parquet` and `texts/longtail.parquet`, and all pairs, with
+    the collected ones and those of `synthesized`, in `pairs/`. Read by `target_measures`.
     """
 
     def build() -> StepOutput:

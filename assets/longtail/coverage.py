@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from assets.lake.kept import COLLECTED_SAMPLES_PATH, COLLECTED_TEXTS_PATH
 from assets.lake.lake import Lake
 from assets.lake.paths import COVERAGE_PATH, SYNTHESIZED_SAMPLES, SYNTHESIZED_TEXTS
 from assets.lake.schemas import SAMPLES, TEXTS
@@ -30,13 +31,14 @@ def measure_coverage(
     """Rebuilds the instruction index and writes `longtail/coverage.parquet`.
 
     Args:
-        lake: holds the synthesized samples and their texts.
+        lake: holds the collected and synthesized edits and their texts.
         config: location of the index, and the similarity of neighbours.
         encoder_path: folder of the text encoder; None searches the default places.
         progress: called for each batch of texts.
     """
-    edits = training_edits(lake.read_table(SYNTHESIZED_SAMPLES, SAMPLES))
-    texts = lake.read_table(SYNTHESIZED_TEXTS, TEXTS)
+    tables = [lake.read_table(path, SAMPLES) for path in (COLLECTED_SAMPLES_PATH, SYNTHESIZED_SAMPLES)]
+    edits = training_edits(pl.concat(tables))
+    texts = pl.concat(lake.read_table(path, TEXTS) for path in (COLLECTED_TEXTS_PATH, SYNTHESIZED_TEXTS))
     instructions = distinct_instructions(edits, texts)
     vectors = sentence_vectors(
         lake, [instruction.text for instruction in instructions], encoder_path, progress

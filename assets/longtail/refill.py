@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from assets.engine.measure import read_measures
+from assets.lake.kept import COLLECTED_SAMPLES_PATH
 from assets.lake.lake import Lake
 from assets.lake.paths import COPY_DESCRIPTOR, COVERAGE_PATH, REFILL_SAMPLES, SYNTHESIZED_SAMPLES
 from assets.lake.schemas import SAMPLES
@@ -62,7 +63,8 @@ def refill(
     earlier = plan_requests(kept, synthesized)
     vectors = image_vectors(lake, kept)
     requests = plan_refill(earlier, kept, vectors, demand=demand, templates=synthesized.templates)
-    before = counts_by_category(lake.read_table(SYNTHESIZED_SAMPLES, SAMPLES))
+    existing = [lake.read_table(path, SAMPLES) for path in (COLLECTED_SAMPLES_PATH, SYNTHESIZED_SAMPLES)]
+    before = counts_by_category(pl.concat(existing))
     made = synthesize(lake, requests, REFILLED, synthesized, workers=workers, progress=progress)
     added = counts_by_category(lake.read_table(REFILL_SAMPLES, SAMPLES))
     counts = {

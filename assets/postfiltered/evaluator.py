@@ -97,7 +97,9 @@ def _train_and_probe(
     for checkpoint in (folder, *(folder / f"probe-{masked_input}" for masked_input, _ in probes)):
         forget_checkpoint(checkpoint)
     for masked_input, _ in probes:
-        (folder / f"probe-{masked_input}").rmdir()
+        probed = folder / f"probe-{masked_input}"
+        if probed.is_dir():  # a training shorter than the interval of checkpoints makes none
+            probed.rmdir()
     figures["auc"] = held_out_auc(model, heldout, "nothing")
     figures["auc_by_perturbation"] = {
         relation: held_out_auc(model, heldout.filter(pl.col("perturbation") == relation), "nothing")

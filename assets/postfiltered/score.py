@@ -15,7 +15,7 @@ from assets.lake.paths import EVALUATOR
 from assets.measured.pairs import edits_of
 from assets.measured.sentences import sentence_vectors
 from assets.measured.thumbnail import ThumbnailArray
-from assets.postfiltered.training_set import INSTRUCTION_KINDS
+from assets.postfiltered.training_set import english_instructions
 from models.common.progress import Progress
 
 COLUMNS: Mapping[str, pl.DataType] = {"alignment": pl.Float64()}
@@ -35,9 +35,7 @@ def score_edits(lake: Lake, encoder_path: Path | None, progress: Progress) -> pl
     from models.descriptors.copy_descriptor import weights_digest
 
     samples, texts = read_pairs(lake)
-    instructions = texts.filter((pl.col("lang") == "en") & pl.col("kind").is_in(INSTRUCTION_KINDS)).sort(
-        "text_id"
-    )
+    instructions = english_instructions(samples, texts).sort("text_id")
     edits = edits_of(samples).join(
         instructions.group_by("sample_id", maintain_order=True).agg("text"), on="sample_id"
     )

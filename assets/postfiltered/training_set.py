@@ -58,7 +58,7 @@ def training_set(samples: pl.DataFrame, texts: pl.DataFrame, seed: int) -> pl.Da
         texts: TEXTS; the English instructions are used.
         seed: seed of the choice of partners.
     """
-    instructions = texts.filter((pl.col("lang") == "en") & pl.col("kind").is_in(INSTRUCTION_KINDS))
+    instructions = english_instructions(samples, texts)
     rows = (
         samples.filter(pl.col("task") == "i2i")
         .join(instructions.select("sample_id", "kind", "text"), on="sample_id")
@@ -68,6 +68,18 @@ def training_set(samples: pl.DataFrame, texts: pl.DataFrame, seed: int) -> pl.Da
     )
     parts = [_rows_of_split(part, seed) for _, part in rows.group_by("split", "kind", maintain_order=True)]
     return pl.DataFrame([row for part in parts for row in part], schema=dict(TRAINING_SET), orient="row")
+
+
+def english_instructions(samples: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
+    """Returns the English TEXTS of edits that say what to do.
+
+    The `original` text of an edit by a template says less than the others: it names no parameter. Edits of a
+    corpus have no other text.
+    """
+    by_template = pl.col("origin").struct.field("template").is_not_null()
+    collected = samples.filter((pl.col("task") == "i2i") & ~by_template)["sample_id"].implode()
+    own = (pl.col("kind") == "original") & pl.col("sample_id").is_in(collected)
+    return texts.filter((pl.col("lang") == "en") & (pl.col("kind").is_in(INSTRUCTION_KINDS) | own))
 
 
 def _rows_of_split(rows: pl.DataFrame, seed: int) -> Iterator[tuple[str, ...]]:
@@ -80,10 +92,10 @@ def _rows_of_split(rows: pl.DataFrame, seed: int) -> Iterator[tuple[str, ...]]:
 
 
 def edit_of(sample: Mapping[str, object]) -> Edit:
-    """Returns the edit of a SAMPLES row; one not made by a template differs from all others."""
+    """Returns the edit of a SAMPLES row with its `text`; without a template, its text is the edit."""
     origin = sample["origin"]
     assert isinstance(origin, dict)
-    template = origin["template"] or str(sample["sample_id"])
+    template = origin["template"] or " ".join(str(sample["text"]).casefold().split()).rstrip(".!")
     place = sample["subcategory"] or sample["category"] or ""
     return Edit(template, origin["parameters"] or "", str(place))
 

@@ -29,7 +29,7 @@ def scored(tmp_path_factory) -> dict[str, dict]:
     smaller = {"seed": 11, "train_images": 24, "heldout_images": 10, "planted_per_defect": PLANTED}
     make_demo_corpus(lake, PROFILE.demo.model_copy(update=smaller), silent)
     for batch in discover_batches(lake, PROFILE.corpora):
-        ingest_batch(lake, PROFILE.corpora, batch, silent)
+        ingest_batch(lake, PROFILE.corpora, batch, workers=1, progress=silent)
     shards = lake.list("images", ".parquet")
     measure_shards(lake, shards, IMAGE_MEASURES, workers=1, progress=silent)
     lake.write_table(DEDUPED, pl.DataFrame(schema=dict(VERDICTS)), VERDICTS)

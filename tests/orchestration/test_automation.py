@@ -154,7 +154,7 @@ def test_a_batch_keeps_its_files_when_others_come_before_them_by_name(put, sense
     put("a", "b")
     sense()
     assert {path: lake.read_bytes(path) for path in frozen} == frozen
-    assert len(lake.list("batches")) == 3
+    assert len(lake.list("batches", ".json")) == 3
 
 
 def test_new_files_of_the_first_of_two_corpora_are_in_the_range(put, instance, lake, two_corpora):

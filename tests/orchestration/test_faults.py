@@ -13,7 +13,7 @@ import yaml
 from tiny import write_tiny_profile
 from tiny_run import emberline
 
-from assets.corpora.readers.folder import MissingCorpusError
+from assets.corpora.readers.reader import MissingCorpusError
 from orchestration.faults import FREE_SPACE, WRITABLE, failure_reason, refusal
 
 

@@ -27,6 +27,7 @@ OPERATIONAL = {
     "corpora.probe.memory_mib",
     "corpora.probe.file_mib",
     "descriptor.checkpoint_every",
+    "corpora.shard_mib",
     "descriptor.threads",
     "longtail.qdrant_url",
     "longtail.collection",

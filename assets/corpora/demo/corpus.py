@@ -10,7 +10,8 @@ from assets.corpora.config import DemoCorpusConfig
 from assets.corpora.demo.crops import Split, SplitImages, choose_images
 from assets.corpora.demo.photographs import FolderContents, built_in_photographs, folder_photographs
 from assets.corpora.demo.planted import DemoFile, clean_files, image_quotas, planted_files
-from assets.corpora.readers.folder import METADATA_FILE, CorpusError
+from assets.corpora.readers.metadata import METADATA_NAMES
+from assets.corpora.readers.reader import CorpusError
 from assets.lake.contact_sheet import MAX_COLUMNS, LabelledRow, contact_sheet
 from assets.lake.ids import content_id, digest, record_id
 from assets.lake.lake import Lake
@@ -96,10 +97,10 @@ def _write(lake: Lake, corpus: str, files: Sequence[DemoFile], progress: Progres
     ):
         lake.write_bytes(path, file.data)
     lines = "".join(_metadata(file) + "\n" for file in ordered)
-    lake.write_bytes(f"{inbox}/{METADATA_FILE}", lines.encode())
+    lake.write_bytes(f"{inbox}/{METADATA_NAMES[0]}", lines.encode())
     truth = [_truth(corpus, file) for file in files if file.defect is not None]
     lake.write_table(TRUTH_PATH, pl.DataFrame(truth, schema=dict(TRUTH), orient="row").sort("path"), TRUTH)
-    return [*paths, f"{inbox}/{METADATA_FILE}"]
+    return [*paths, f"{inbox}/{METADATA_NAMES[0]}"]
 
 
 def _metadata(file: DemoFile) -> str:

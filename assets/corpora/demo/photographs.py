@@ -6,7 +6,8 @@ from pathlib import Path
 
 from assets.corpora.config import DemoCorpusConfig
 from assets.corpora.probe import image_probe
-from assets.corpora.readers.folder import CorpusError, list_folder
+from assets.corpora.readers.files import list_folder
+from assets.corpora.readers.reader import CorpusError, LeftOut
 from assets.lake.ids import content_id, digest
 from models.common.canonical import read_header
 from models.common.progress import Progress
@@ -116,7 +117,7 @@ def folder_photographs(
             if len(photographs) == count:
                 break
             if file.size > config.probe.file_mib * 1024**2:
-                skipped.append((file.path, f"over the limit of {config.probe.file_mib} MiB"))
+                skipped.append(LeftOut(file.path, f"over the limit of {config.probe.file_mib} MiB"))
                 continue
             path = folder / file.path
             data = path.read_bytes()

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from filter_pictures import PHOTOGRAPHS, blurred, noisy
 from handed_on import hand_on
-from small_lake import sample, verdict, write
+from small_lake import record, sample, verdict, write
 
 from assets.engine.measure import ImageMeasure, measure_shards, one_by_one, read_ledger
 from assets.filtered.config import FilteredConfig, Rule
@@ -14,7 +14,7 @@ from assets.filtered.filter_images import PRISTINE, filter_images, filter_target
 from assets.lake.images import StoredImage, write_image_shard
 from assets.lake.lake import Lake
 from assets.lake.paths import FILTERED, FILTERED_PAIRS
-from assets.lake.schemas import SAMPLES, VERDICTS
+from assets.lake.schemas import RECORDS, SAMPLES, VERDICTS
 from assets.measured.perceptual import DISTANCE, PERCEPTUAL
 from assets.measured.photometric import PHOTOMETRIC
 from models.common.pixels import encode_png
@@ -47,6 +47,8 @@ def stored(
     }
     write_image_shard(lake, shard, files.values())
     measure_shards(lake, [shard], measures, workers=1, progress=silent)
+    records = [record(name, file.image_id) for name, file in files.items()]
+    write(lake, f"records/{shard.split('/')[1]}.parquet", RECORDS, *records)
     return {name: file.image_id for name, file in files.items()}
 
 

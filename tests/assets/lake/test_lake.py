@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from assets.corpora.readers.folder import list_corpus, read_corpus_file
+from assets.corpora.readers.files import list_files, read_corpus_file
 from assets.lake import schemas
 from assets.lake.ids import content_id, digest, sample_id
 from assets.lake.images import StoredImage, iterate_shard, read_image_table, read_images, write_image_shard
@@ -42,7 +42,7 @@ def test_a_folder_may_have_any_name(tmp_path, name):
     assert (lake.read_bytes("tables/one.bin"), lake.size("tables/one.bin")) == (b"1", 1)
     assert (tmp_path / name / "tables" / "one.bin").read_bytes() == b"1"
     assert [path.name for path in tmp_path.iterdir()] == [name]
-    assert [file.path for file in list_corpus(str(tmp_path / name))] == ["tables/one.bin"]
+    assert [file.path for file in list_files(str(tmp_path / name))[0]] == ["tables/one.bin"]
     assert read_corpus_file(str(tmp_path / name), "tables/one.bin") == b"1"
 
 

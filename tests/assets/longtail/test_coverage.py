@@ -3,6 +3,7 @@ from contextlib import contextmanager
 import numpy as np
 import polars as pl
 
+from assets.lake.kept import COLLECTED_SAMPLES_PATH, COLLECTED_TEXTS_PATH
 from assets.lake.lake import Lake
 from assets.lake.paths import COVERAGE_PATH
 from assets.lake.schemas import SAMPLES, TEXTS
@@ -116,6 +117,8 @@ def test_measured_coverage_is_the_same_whatever_was_there_before(lake: Lake, mon
     samples, texts = tables()
     lake.write_table("samples/synthesized.parquet", samples, SAMPLES)
     lake.write_table("texts/synthesized.parquet", texts, TEXTS)
+    lake.write_table(COLLECTED_SAMPLES_PATH, samples.clear(), SAMPLES)
+    lake.write_table(COLLECTED_TEXTS_PATH, texts.clear(), TEXTS)
     coverage.measure_coverage(lake, CONFIG, None, silent)
     first = lake.read_bytes(COVERAGE_PATH)
     output = coverage.measure_coverage(lake, CONFIG, None, silent)

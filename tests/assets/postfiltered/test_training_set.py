@@ -5,7 +5,14 @@ from edit_tables import KINDS, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.postfiltered.training_set import SAME_EDIT, Edit, match_partners, relation_of, training_set
+from assets.postfiltered.training_set import (
+    SAME_EDIT,
+    Edit,
+    edit_of,
+    match_partners,
+    relation_of,
+    training_set,
+)
 from assets.synthesized.instructions import instruction_forms
 from assets.synthesized.templates.catalogue import TEMPLATES, inverse_name
 from models.common.seeding import numpy_generator
@@ -81,3 +88,14 @@ def test_exactly_those_edits_count_as_the_same_that_undo_each_other():
     }
     listed = {tuple(sorted(names)) for names in SAME_EDIT}
     assert {tuple(sorted(names)) for names in undone} == listed
+
+
+def test_edits_of_a_corpus_with_one_instruction_are_one_edit():
+    origin = {"engine": "pairs", "template": None, "parameters": None}
+    rows = [
+        {"sample_id": name, "origin": origin, "category": None, "subcategory": "add", "text": text}
+        for name, text in (("a", "Add a  hat."), ("b", "add a hat"), ("c", "remove the hat"))
+    ]
+    same, again, other = map(edit_of, rows)
+    assert relation_of(same, again) is None
+    assert relation_of(same, other) == "category"
