@@ -176,6 +176,10 @@ PROMPT = "a cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7
         png(prompt='{"3": {"class_type": "KSampler"}}'),
         png(workflow='{"nodes": []}'),
         png(Software="NovelAI"),
+        png(Source="Stable Diffusion XL C1E1DE52"),
+        png(Comment='{"steps": 28, "sampler": "k_euler", "prompt": "a cat"}'),
+        png(dream='"a cat" -s 50 -W 512'),
+        png(Description="a cat --ar 16:9 Job ID: 0a1b2c3d-0000-0000-0000-000000000000"),
         jpeg_with_exif(305, "Adobe Firefly"),
         jpeg_with_exif(270, "a cat --v 6 Job ID: 1 made with Midjourney"),
     ],
@@ -184,13 +188,66 @@ def test_front_ends_of_generators_give_themselves_away(data):
     assert measure_provenance(data)["generated"] is True
 
 
-@pytest.mark.parametrize("order", ["utf-16-be", "utf-16-le"])
-def test_a_prompt_in_the_comment_of_a_jpeg_is_read(order):
+CHINESE = "一个女孩，站在海边，夕阳西下，电影感\nSteps: 20, Sampler: Euler a"
+
+
+@pytest.mark.parametrize("text", [PROMPT, CHINESE])
+@pytest.mark.parametrize(
+    ("prefix", "encoding"),
+    [
+        (b"UNICODE\0", "utf-16-be"),
+        (b"UNICODE\0", "utf-16-le"),
+        (b"UNICODE\0", "utf-16"),  # with a byte order mark
+        (b"UNICODE\0", "utf-8"),
+        (b"ASCII\0\0\0", "utf-8"),
+        (b"\0" * 8, "utf-8"),
+        (b"", "utf-8"),
+    ],
+)
+def test_a_prompt_in_the_comment_of_a_jpeg_is_read(prefix, encoding, text):
     exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + PROMPT.encode(order)
+    exif.get_ifd(0x8769)[0x9286] = prefix + text.encode(encoding)
     measured = measure_provenance(saved("JPEG", exif=exif))
     assert measured["generated"] is True
     assert "Steps: 20" in measured["evidence"]
+
+
+def test_a_prompt_in_the_comment_that_windows_shows_is_read():
+    exif = Image.Exif()
+    exif[0x9C9C] = PROMPT.encode("utf-16-le") + b"\0\0"
+    assert measure_provenance(saved("JPEG", exif=exif))["generated"] is True
+
+
+def test_a_prompt_in_the_comment_of_the_file_is_read():
+    assert measure_provenance(saved("JPEG", comment=PROMPT))["generated"] is True
+
+
+@pytest.mark.parametrize(
+    "field", ['xmp:CreatorTool="Adobe Firefly 2.0"', "<photoshop:Credit>Made with Google AI<"]
+)
+def test_the_tool_that_xmp_names_is_read(field):
+    assert measure_provenance(xmp(field))["generated"] is True
+
+
+TALK = "Screenshot comparing Stable Diffusion and Midjourney at a talk"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        jpeg_with_exif(270, TALK),
+        jpeg_with_exif(305, "Snipping Tool, Stable Diffusion talk"),
+        jpeg_with_exif(315, "A critic of Midjourney"),
+        png(Description=TALK, Comment=TALK, Title="ComfyUI"),
+        png(parameters=TALK, prompt=TALK, workflow="{not json}"),
+        png(prompt='{"speaker": "Ada"}', workflow="[1]"),
+        png(parameters="Recipe. Steps: 5, then bake"),
+        png(dream="I had one of stable diffusion"),
+        xmp(f"<dc:description>{TALK}</dc:description>"),
+    ],
+)
+def test_a_mention_is_no_evidence(data):
+    assert measure_provenance(data) == {"generated": None, "evidence": None}
 
 
 @pytest.mark.parametrize(
