@@ -8,6 +8,7 @@ import polars as pl
 from assets.engine.measure import ImageMeasure
 from assets.measured.codes import CODES
 from assets.measured.collage import COLLAGE
+from assets.measured.dimensions import DIMENSIONS
 from assets.measured.mosaic import MOSAIC
 from assets.measured.overlay_text import OVERLAY_TEXT
 from assets.measured.pdq import PDQ
@@ -18,6 +19,7 @@ from assets.measured.provenance import PROVENANCE
 from assets.measured.thumbnail import THUMBNAIL
 
 IMAGE_MEASURES: tuple[ImageMeasure, ...] = (
+    DIMENSIONS,
     PROVENANCE,
     PDQ,
     THUMBNAIL,
