@@ -40,6 +40,8 @@ def copy_descriptor(
 ) -> dg.MaterializeResult:
     """A small copy descriptor, trained on the corpus with the SSCD recipe, and the vector of every image.
 
+    It is trained once; later images are embedded by it. `--force copy_descriptor` trains it again.
+
     Writes `models/copy_descriptor` and the measure `descriptor`. Read by `deduped` and `longtail`.
     """
 

@@ -7,15 +7,20 @@ import polars as pl
 
 from assets.dedup.cells import component_roots, merge_components
 from assets.engine.measure import ImageMeasure, read_measures
+from assets.lake.ids import content_id, digest
 from assets.lake.lake import Lake
 from assets.lake.paths import COPY_DESCRIPTOR
 from assets.lake.schemas import RECORDS
 from assets.lake.steps import StepOutput
 from assets.measured.pdq import PDQ, dihedral_distances, unpack_hashes
 from assets.measured.thumbnail import THUMBNAIL
+from models.common.fields import identity_of
 from models.common.progress import Progress
 from models.common.thumbnail import squares_from_bytes
 from trainers.small.config import DescriptorTrainingConfig
+
+TRAINED = f"{COPY_DESCRIPTOR}/trained.json"
+"""Settings and files of the trained descriptor."""
 
 PDQ_COPY_DISTANCE = 31
 """Bits of 256 up to which the authors of PDQ count two images as the same."""
@@ -28,6 +33,9 @@ def train_copy_descriptor(
     lake: Lake, shards: Sequence[str], config: DescriptorTrainingConfig, progress: Progress
 ) -> StepOutput:
     """Trains the copy descriptor on the corpus's training images and writes it to `models/copy_descriptor`.
+
+    It is pinned: with the same settings it is trained once, whatever images come later, so that a new batch
+    is embedded alone. `emberline run --force copy_descriptor` trains it again.
 
     Duplicates that PDQ finds are omitted, because training would push two copies of one photograph apart.
     Held-out images are omitted, so that they can calibrate the threshold.
@@ -42,16 +50,34 @@ def train_copy_descriptor(
     from trainers.small.descriptor import train_descriptor
     from trainers.small.resumable import forget_checkpoint
 
+    pinned = pinned_descriptor(lake, config)
+    if pinned is not None:
+        return pinned
     images = training_images(lake, shards, config)
     folder = lake.local_path(COPY_DESCRIPTOR)
     model = train_descriptor(images, config, folder, progress)
     paths = save_descriptor(model, folder)
     forget_checkpoint(folder)
-    return StepOutput(
-        files=tuple(f"{COPY_DESCRIPTOR}/{path.name}" for path in paths),
-        rows=len(images),
-        facts={"images": len(images), "steps": config.steps},
-    )
+    files = {f"{COPY_DESCRIPTOR}/{path.name}": content_id(path.read_bytes()) for path in paths}
+    record = {"settings": identity_of(config), "images": len(images), "files": files}
+    lake.write_checked(TRAINED, record)
+    return StepOutput((*files, TRAINED), len(images), _facts(len(images), config, trained_before=False))
+
+
+def pinned_descriptor(lake: Lake, config: DescriptorTrainingConfig) -> StepOutput | None:
+    """Returns the descriptor that was trained before; None if there is none with these settings."""
+    record = lake.read_checked(TRAINED)
+    if record is None or digest(record["settings"]) != digest(identity_of(config)):
+        return None
+    for path, content in record["files"].items():
+        if lake.size_or_none(path) is None or content_id(lake.read_bytes(path)) != content:
+            return None
+    facts = _facts(record["images"], config, trained_before=True)
+    return StepOutput((*record["files"], TRAINED), record["images"], facts)
+
+
+def _facts(images: int, config: DescriptorTrainingConfig, *, trained_before: bool) -> dict[str, object]:
+    return {"images": images, "steps": config.steps, "trained_before": trained_before}
 
 
 def training_images(lake: Lake, shards: Sequence[str], config: DescriptorTrainingConfig) -> np.ndarray:
