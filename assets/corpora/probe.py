@@ -13,13 +13,14 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from models.common.canonical import UnreadableImageError
+from models.common.damage import damage
 from models.common.pixels import decode
 from models.common.processes import die_with_parent
 
 Probe = Callable[[bytes], str | None]
 """Takes the bytes of an image file; returns the reason why it is unreadable, or None."""
 
-DECODER_VERSION = 1
+DECODER_VERSION = 2
 """Raised when decoding changes which files are readable: earlier outcomes then count no longer."""
 
 NOT_MEASURED = "not_measured: limit"
@@ -73,6 +74,7 @@ def decode_requests(requests: BinaryIO, replies: BinaryIO, seconds: int) -> None
 def _reason(data: bytes) -> str | None:
     try:
         decode(data)
+        found = damage(data)
     except UnreadableImageError as error:
         if isinstance(error.__cause__, MemoryError):
             return f"{NOT_MEASURED} memory_mib: decoding took too much memory"
@@ -80,7 +82,7 @@ def _reason(data: bytes) -> str | None:
         return re.sub(r"0x[0-9a-f]{6,}", "0x…", str(error))[:300]
     except Exception as error:  # noqa: BLE001 header parsers raise any type
         return f"header does not parse: {type(error).__name__}: {error}"[:300]
-    return None
+    return None if found is None else f"damaged: {found}"[:300]
 
 
 def _start(seconds: int, memory_mib: int) -> subprocess.Popen[bytes]:

@@ -4,7 +4,8 @@ Needs Pillow and numpy alone, because a copy of this file travels inside the reg
 """
 
 import io
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -19,6 +20,15 @@ ORIENTATION_TAG, NEW_SUBFILE_TYPE = 274, 254
 
 DEEP = ("I;16", "I;16B", "I;16L", "I", "F")
 """Modes of one channel with more than 8 bits."""
+
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
+RANGE_TAGS = ((340, 341), (280, 281))
+"""Tags of a TIFF file with the least and the largest value: of any type, and of unsigned integers."""
+
+WHITE_IS_ZERO, SIGNED = 0, 2
+
+NEARLY_ALL = 0.99
+"""Share of values that decides what a file without a declared range calls white."""
 
 MAX_PAGES = 16
 """Pages of a file in which a full-size one is looked for."""
@@ -78,7 +88,9 @@ def to_canonical(image: Image.Image, ground: str = "white") -> Image.Image:
     image.load()
     upright = ImageOps.exif_transpose(image) or image
     alpha = _alpha(upright)
-    colour = _without_alpha(upright)
+    # The tags of a TIFF file are lost with the first operation on its pixels.
+    deep = _to_eight_bit(upright, getattr(image, "tag_v2", {})) if image.mode in DEEP else None
+    colour = _without_alpha(upright) if deep is None else deep
     if profile:
         colour = _to_srgb(colour, profile)
     colour = colour.convert("RGB")
@@ -120,8 +132,6 @@ def _alpha(image: Image.Image) -> Image.Image | None:
 
 def _without_alpha(image: Image.Image) -> Image.Image:
     """Returns the colours of an image, in a mode that colour management knows: RGB, CMYK or L."""
-    if image.mode in DEEP:
-        return _to_eight_bit(image)
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
@@ -145,10 +155,63 @@ def _is_grey(image: Image.Image) -> bool:
     return bool(np.array_equal(red, green) and np.array_equal(green, blue))
 
 
-def _to_eight_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image, dtype=np.float64)
-    top = 65535.0 if image.mode.startswith("I") else max(float(values.max(initial=0.0)), 1.0)
-    return Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8))
+def _to_eight_bit(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
+    """Returns deep grey values in 8 bits. A value out of their range becomes the end of the range.
+
+    Args:
+        image: of a mode in DEEP.
+        tags: of a TIFF file; none for other formats.
+    """
+    stored = np.asarray(image)
+    signed = _number(tags.get(SAMPLE_FORMAT)) == SIGNED
+    if stored.dtype == np.int32 and _number(tags.get(BITS)) == 32 and not signed:
+        stored = stored.view(np.uint32)  # Pillow has no mode for them
+    values = np.nan_to_num(stored.astype(np.float64), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    low, high = _declared_range(tags) or (
+        0.0,
+        _white(values, image.mode, _number(tags.get(BITS)), signed=signed),
+    )
+    share = np.clip((values - low) / (high - low), 0.0, 1.0)
+    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:  # Pillow inverts values of 8 bits, but no deeper ones
+        share = 1.0 - share
+    return Image.fromarray((share * 255.0).astype(np.uint8))
+
+
+def _declared_range(tags: Mapping[int, Any]) -> tuple[float, float] | None:
+    """Returns the least and the largest value that a TIFF file says it holds; None if it says nothing."""
+    for least, largest in RANGE_TAGS:
+        low, high = (_number(tags.get(tag)) for tag in (least, largest))
+        if high is not None and high > (low or 0.0):
+            return low or 0.0, high
+    return None
+
+
+def _white(values: np.ndarray, mode: str, bits: float | None, *, signed: bool) -> float:
+    """Returns the value of white in a file that declares none.
+
+    Integers of 16 bits have one white. Of others it is the smallest usual one that nearly all values stay
+    below, so that no stray value decides.
+    """
+    if mode == "F":
+        usual = (1.0, 255.0, 65535.0)
+    elif mode != "I" or bits is None or bits == 16:  # without bits, it is a PNG or PPM file of 16 bits
+        return 32767.0 if signed else 65535.0
+    else:
+        usual = (65535.0, 2.0**31 - 1 if signed else 2.0**32 - 1)
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return usual[0]
+    below = [top for top in usual if np.mean(finite <= top) >= NEARLY_ALL]
+    return below[0] if below else float(finite.max())
+
+
+def _number(value: Any) -> float | None:
+    first: Any = value[0] if isinstance(value, tuple) and value else value
+    try:
+        number = float(first)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return number if np.isfinite(number) else None
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:

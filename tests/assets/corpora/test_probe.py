@@ -3,6 +3,7 @@ import struct
 import zlib
 
 import pytest
+import skimage.data
 from PIL import Image
 
 from assets.corpora import probe as probe_module
@@ -115,3 +116,12 @@ def test_real_hostile_files_never_end_the_probe(shared_data):
     assert len(reasons) >= 60
     assert reasons["truncated_jpeg.jpg"] is not None
     assert reasons["psd-oob-write.psd"] is not None
+
+
+def test_a_cut_jpeg_that_decodes_is_damaged():
+    buffer = io.BytesIO()
+    Image.fromarray(skimage.data.coffee()).save(buffer, "JPEG")
+    whole = buffer.getvalue()
+    with image_probe(seconds=20, memory_mib=1024) as probe:
+        assert probe(whole) is None
+        assert str(probe(whole[: len(whole) // 2] + b"\xff\xd9")).startswith("damaged: ")

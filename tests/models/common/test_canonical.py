@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from diffusers import DiffusionPipeline
 from PIL import Image, ImageCms
 from toy_pipeline import picture, save_toy_pipeline
@@ -162,3 +163,55 @@ def test_the_first_full_size_page_of_a_tiff_is_read():
     if flags != [1, 0]:
         pytest.skip("this Pillow writes no such file")
     assert decode(data).shape == (16, 32, 3)
+
+
+RAMP = np.linspace(0.0, 1.0, 4096).reshape(64, 64)
+
+
+def tiff(values: np.ndarray, white: str = "minisblack", **tags: int) -> bytes:
+    """A TIFF file by another library; `tags` are MinSampleValue, MaxSampleValue and the like, by number."""
+    extra = [(int(tag[1:]), "H", 1, value, True) for tag, value in tags.items()]
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, values, photometric=white, extratags=extra)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int16", "int32", "float32"])
+def test_a_deep_ramp_is_a_ramp(dtype):
+    top = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
+    decoded = decode(tiff((RAMP * top).astype(dtype)))[:, :, 0]
+    assert np.abs(decoded.astype(int) - RAMP * 255).max() < 1.5
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_white_may_be_zero(dtype):
+    top = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
+    decoded = decode(tiff((RAMP * top).astype(dtype), "miniswhite"))[:, :, 0]
+    assert np.abs(decoded.astype(int) - (1 - RAMP) * 255).max() < 1.5
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 4095), (1000, 3000)])
+def test_a_declared_range_counts_and_a_value_out_of_it_costs_itself(low, high):
+    values = (low + RAMP * (high - low)).astype(np.uint16)
+    values[0, 0], values[0, 1] = 65535, 0
+    decoded = decode(tiff(values, t280=low, t281=high))[:, :, 0]
+    assert (decoded[0, 0], decoded[0, 1]) == (255, 0)
+    assert np.abs(decoded[1:].astype(int) - RAMP[1:] * 255).max() < 1.5
+
+
+@pytest.mark.parametrize("stray", [1e9, np.nan, np.inf, -np.inf])
+def test_a_stray_float_costs_itself(stray):
+    values = RAMP.astype(np.float32)
+    values[0, 0] = stray
+    decoded = decode(tiff(values))[:, :, 0]
+    assert np.abs(decoded[1:].astype(int) - RAMP[1:] * 255).max() < 1.5
+
+
+def test_a_range_that_makes_no_sense_is_none():
+    values = (RAMP * 65535).astype(np.uint16)
+    assert np.array_equal(decode(tiff(values, t280=9, t281=3)), decode(tiff(values)))
+
+
+def test_a_dark_deep_picture_stays_dark():
+    decoded = decode(tiff((RAMP * 255).astype(np.uint16)))
+    assert decoded.max() <= 1
