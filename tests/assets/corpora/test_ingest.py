@@ -10,6 +10,7 @@ from assets.corpora.batches import discover_batches
 from assets.corpora.chunk import split_of
 from assets.corpora.config import CorporaConfig, CorpusConfig, ProbeConfig
 from assets.corpora.ingest import ingest_batch, summarize_samples
+from assets.corpora.readers import files as files_module
 from assets.lake.ids import content_id
 from assets.lake.images import iterate_shard
 from assets.lake.lake import Lake
@@ -191,3 +192,128 @@ def test_real_odd_and_hostile_files_all_end_in_a_record(lake: Lake, shared_data,
     records = lake.read_table("records/c-0000.parquet", RECORDS)
     assert records.height == batch.units.height
     assert (records["image_id"].is_null() == records["error"].is_not_null()).all()
+
+
+def ingest_all(lake: Lake, config: CorporaConfig = CONFIG, workers: int = 1) -> dict[str, tuple[str, ...]]:
+    """Ingests every batch that changed, as a run does; returns the files of those."""
+    made = {}
+    for batch in discover_batches(lake, config):
+        if (batch.name, batch.files()) not in seen_of(lake):
+            output = ingest_batch(lake, config, batch, workers=workers, progress=silent)
+            seen_of(lake).add((batch.name, batch.files()))
+            made[batch.name] = output.files
+    return made
+
+
+SEEN: dict[str, set[tuple[str, str]]] = {}
+
+
+def seen_of(lake: Lake) -> set[tuple[str, str]]:
+    return SEEN.setdefault(lake.root, set())
+
+
+def say(lake: Lake, *lines: dict) -> None:
+    lake.write_bytes("inbox/c/metadata.jsonl", "\n".join(map(json.dumps, lines)).encode())
+
+
+def records_of(lake: Lake) -> pl.DataFrame:
+    return lake.read_tables("records", RECORDS).sort("path")
+
+
+def test_a_changed_licence_reaches_the_tables(lake: Lake):
+    lake.write_bytes("inbox/c/a.png", picture(1))
+    lake.write_bytes("inbox/c/b.png", picture(2))
+    say(lake, {"file_name": "a.png", "license": "MIT"})
+    ingest_all(lake)
+    say(lake, {"file_name": "a.png", "license": "CC-BY-NC"})
+    assert sorted(ingest_all(lake)) == ["c-0000", "c-0001"]
+    assert records_of(lake).select("path", "license").rows() == [("a.png", "CC-BY-NC"), ("b.png", "CC0")]
+    samples = lake.read_tables("samples/raw", SAMPLES)
+    assert sorted(samples["license"]) == ["CC-BY-NC", "CC0"]
+
+
+def test_a_file_that_left_is_in_no_table_and_no_other_file_is_read_again(lake: Lake, monkeypatch):
+    for number, name in enumerate("abc"):
+        lake.write_bytes(f"inbox/c/{name}.png", picture(number))
+    before = ingest_all(lake)["c-0000"]
+    lake.delete("inbox/c/b.png")
+
+    def read(root, path):
+        raise AssertionError(f"{path} was read again")
+
+    monkeypatch.setattr("assets.corpora.readers.files.read_corpus_file", read)
+    after = ingest_all(lake)["c-0000"]
+    assert records_of(lake)["path"].to_list() == ["a.png", "c.png"]
+    assert lake.read_tables("samples/raw", SAMPLES).height == 2
+    assert before == after  # the shard stays, so nothing is measured again
+
+
+def test_a_file_of_other_content_is_another_image(lake: Lake):
+    lake.write_bytes("inbox/c/a.png", picture(1))
+    ingest_all(lake)
+    lake.write_bytes("inbox/c/a.png", picture(2))
+    ingest_all(lake)
+    assert records_of(lake).select("path", "image_id").rows() == [("a.png", content_id(picture(2)))]
+
+
+def test_a_half_copied_file_is_whole_in_the_end(lake: Lake):
+    whole = picture(1, side=64, format="JPEG")
+    lake.write_bytes("inbox/c/a.jpg", whole[: len(whole) // 2])
+    ingest_all(lake)
+    assert records_of(lake)["error"].null_count() == 0
+    lake.write_bytes("inbox/c/a.jpg", whole)
+    ingest_all(lake)
+    assert records_of(lake).select("path", "image_id", "error").rows() == [("a.jpg", content_id(whole), None)]
+
+
+def test_a_renamed_file_is_the_same_image_in_the_same_split(lake: Lake):
+    lake.write_bytes("inbox/c/a.png", picture(1))
+    ingest_all(lake)
+    before = records_of(lake).row(0, named=True)
+    lake.delete("inbox/c/a.png")
+    lake.write_bytes("inbox/c/b.png", picture(1))
+    say(lake, {"file_name": "b.png", "text": "x"})
+    ingest_all(lake)
+    (after,) = records_of(lake).rows(named=True)
+    assert after["path"] == "b.png"
+    assert [after[name] for name in ("image_id", "group_id", "split")] == [
+        before[name] for name in ("image_id", "group_id", "split")
+    ]
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_workers_change_no_result(tmp_path, workers):
+    lakes = [Lake(str(tmp_path / name)) for name in ("one", "many")]
+    for lake, count in zip(lakes, (1, workers), strict=True):
+        for number in range(6):
+            lake.write_bytes(f"inbox/c/{number}.bmp", picture(number, side=500, format="BMP"))
+        lake.write_bytes("inbox/c/broken.png", b"no image")
+        ingest_all(lake, workers=count)
+    first, second = ({path: lake.read_bytes(path) for path in lake.list("")} for lake in lakes)
+    versions = ("batches/", "probes/")  # hold the times of files
+    assert {path: data for path, data in first.items() if not path.startswith(versions)} == {
+        path: data for path, data in second.items() if not path.startswith(versions)
+    }
+    assert len([path for path in first if path.startswith("images/")]) > 1
+
+
+def test_a_killed_ingest_goes_on_with_the_chunk_in_hand(lake: Lake, monkeypatch):
+    for number in range(4):
+        lake.write_bytes(f"inbox/c/{number}.bmp", picture(number, side=800, format="BMP"))  # one chunk each
+    (batch,) = discover_batches(lake, CONFIG)
+    load, read = files_module.read_corpus_file, []
+
+    def killed(root, path):
+        read.append(path)
+        if len(read) == 3:
+            raise KeyboardInterrupt
+        return load(root, path)
+
+    monkeypatch.setattr(files_module, "read_corpus_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ingest_batch(lake, CONFIG, batch, workers=1, progress=silent)
+    read[:] = ["", "", "", ""]
+    ingest_batch(lake, CONFIG, batch, workers=1, progress=silent)
+    assert read[4:] == ["2.bmp", "3.bmp"]
+    assert records_of(lake).height == 4
+    assert lake.list("ingesting") == []
