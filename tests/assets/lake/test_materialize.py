@@ -5,9 +5,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.lake.materialize import MAX_PREVIEW_BYTES, metadata
+from assets.corpora.assets import raw_images
+from assets.corpora.batches import discover_batches
+from assets.corpora.config import CorporaConfig, CorpusConfig
+from assets.lake.materialize import MAX_PREVIEW_BYTES, metadata, step_of
 from assets.lake.run_step import run_step
 from assets.lake.steps import Step, StepOutput, preview_path
+from orchestration.profile import load_profile
 
 
 def shown(lake, facts, preview=None):
@@ -80,3 +84,37 @@ def test_partitions_are_counted_together(lake):
     assert found["dagster/row_count"] == 7
     assert rows(found["readable"]) == [{"name": "mine-0000", "value": 3}, {"name": "mine-0001", "value": 4}]
     assert rows(found["unreadable"]) == [{"path": "mine-0000.png"}, {"path": "mine-0001.png"}]
+
+
+DEMO = load_profile("demo").corpora
+
+
+def corpora(*licenses: str) -> CorporaConfig:
+    """Corpora a, b, ... with these licences."""
+    listed = [
+        CorpusConfig(name=name, path=f"inbox/{name}", reader="folder", license=license_)
+        for name, license_ in zip("abc", licenses, strict=False)
+    ]
+    return DEMO.model_copy(update={"corpora": tuple(listed)})
+
+
+def ingest_step(lake, config: CorporaConfig, batch: str) -> Step:
+    resources = {"lake": lake, "corpora": config, "engine": None, "progress": None}
+    return step_of(raw_images, dg.AssetKey("raw_images"), resources, batch)
+
+
+def test_a_batch_depends_on_its_own_corpus_and_files_alone(lake):
+    for name in "ab":
+        lake.write_bytes(f"inbox/{name}/1.png", name.encode())
+    discover_batches(lake, corpora("own", "own"))
+    before = ingest_step(lake, corpora("own"), "a-0000")
+    assert ingest_step(lake, corpora("own", "own"), "a-0000") == before
+    assert ingest_step(lake, corpora("own", "MIT"), "a-0000") == before
+    assert ingest_step(lake, corpora("MIT", "own"), "a-0000") != before
+    lake.write_bytes("inbox/a/2.png", b"new")
+    lake.write_bytes("inbox/b/metadata.jsonl", b'{"file_name": "1.png", "text": "x"}')
+    discover_batches(lake, corpora("own", "own"))
+    assert ingest_step(lake, corpora("own", "own"), "a-0000") == before
+    lake.delete("inbox/a/1.png")
+    discover_batches(lake, corpora("own", "own"))
+    assert ingest_step(lake, corpora("own", "own"), "a-0000") != before
