@@ -46,19 +46,21 @@ class RunConsole(logging.Handler):
     """Shows a run from Dagster's events and the progress of its assets.
 
     It is both the logger of the run and the `progress` that assets call. The time left is the sum of the
-    expected durations of the remaining assets, scaled by the speed of this machine so far.
+    expected durations of the remaining assets, scaled by the speed of this machine so far. Where one of them
+    is unknown, this is a lower bound, and said to be one.
     """
 
-    def __init__(self, expected: Mapping[str, float], console: Console) -> None:
+    def __init__(self, expected: Mapping[str, float | None], console: Console) -> None:
         """Shows the assets of `expected` on a console.
 
         Args:
-            expected: expected seconds of each asset.
+            expected: expected seconds of each asset; None where they are unknown.
             console: where to print.
         """
         super().__init__(logging.DEBUG)
         self._console = console
-        self._expected = dict(expected)
+        self._expected = {name: seconds or 0.0 for name, seconds in expected.items()}
+        self._unknown = {name for name, seconds in expected.items() if seconds is None}
         self._took: dict[str, float] = {}
         self._current: tuple[str, float] | None = None
         self._activity = ""
@@ -114,9 +116,10 @@ class RunConsole(logging.Handler):
         self._show()
 
     def seconds_left(self) -> float:
-        """Returns the estimated seconds until the last asset finishes."""
-        finished = sum(self._expected[name] for name in self._took)
-        speed = (sum(self._took.values()) + TRUST_SECONDS) / (finished + TRUST_SECONDS)
+        """Returns the estimated seconds until the last asset finishes; unknown durations count as none."""
+        known = {name: took for name, took in self._took.items() if name not in self._unknown}
+        finished = sum(self._expected[name] for name in known)
+        speed = (sum(known.values()) + TRUST_SECONDS) / (finished + TRUST_SECONDS)
         current = self._current
         ahead = sum(
             seconds
@@ -168,7 +171,13 @@ class RunConsole(logging.Handler):
     def _status(self) -> str:
         finished, assets = len(self._took), len(self._expected)
         elapsed, left = time.monotonic() - self._begin, self.seconds_left()
-        return f"{finished}/{assets} assets, {clock(elapsed)} elapsed, about {clock(left)} left"
+        unknown = len(self._unknown - self._took.keys())
+        expected = f"about {clock(left)} left"
+        if unknown:
+            least = f"at least {clock(left)} and " if left > 0 else ""
+            assets_unknown = "1 asset" if unknown == 1 else f"{unknown} assets"
+            expected = f"{least}{assets_unknown} of unknown duration left"
+        return f"{finished}/{assets} assets, {clock(elapsed)} elapsed, {expected}"
 
 
 def is_interrupt(event: dg.DagsterEvent) -> bool:

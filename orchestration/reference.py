@@ -15,9 +15,6 @@ from assets.lake.steps import Manifest, MissingInputError, read_manifests
 
 REFERENCE_FILE = Path(__file__).with_name("static") / "reference_seconds.json"
 
-UNKNOWN_SECONDS = 5.0
-"""Expected duration of an asset that was not measured on the reference machine."""
-
 
 def reference_seconds() -> Mapping[str, float]:
     """Returns the seconds of each asset on the reference machine."""

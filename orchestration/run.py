@@ -7,12 +7,14 @@ from pathlib import Path
 import dagster as dg
 from rich.console import Console
 
+from assets.corpora.batches import Tell
 from assets.corpora.readers.reader import CorpusError
 from assets.corpora.retired import retire_batches
 from assets.lake.lake import Lake
 from assets.lake.materialize import FORCE_TAG, PARTITIONED
 from assets.lake.steps import read_manifests
 from assets.training.assets import FRESH_TAG
+from models.common.fields import identity_of
 from orchestration.automation import batch_range, register_batches
 from orchestration.console import RunConsole, is_interrupt
 from orchestration.definitions import build_definitions
@@ -25,8 +27,8 @@ from orchestration.instance import (
     open_instance,
 )
 from orchestration.plan import PlannedAsset, plan
-from orchestration.profile import Profile
-from orchestration.reference import UNKNOWN_SECONDS, reference_seconds, seconds
+from orchestration.profile import Profile, load_profile
+from orchestration.reference import reference_seconds, seconds
 
 CORPUS = dg.AssetKey("demo_corpus")
 INGESTED = {dg.AssetKey(name) for name in PARTITIONED}
@@ -69,14 +71,18 @@ def run_assets(
         for corpus in retire_batches(lake, profile.corpora):
             console.print(f"Corpus {corpus} is not in the profile: its images are in no table any more.")
         planned = plan(profile, home, selection)
+
+        def tell(line: str) -> None:
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+
         keys = {dg.AssetKey(row.asset) for row in planned}
-        with RunConsole(expected_seconds(lake, planned), console) as follower:
+        with RunConsole(expected_seconds(lake, planned, profile), console) as follower:
             definitions = build_definitions(profile, home, follower.progress, follower)
             if CORPUS in keys:
                 _execute(definitions, instance, [CORPUS], {FORCE_TAG: ",".join(forced)})
             rest = sorted(keys - {CORPUS})
             if rest:
-                tags = dict(_batches(instance, lake, profile)) if keys & INGESTED else {}
+                tags = dict(_batches(instance, lake, profile, tell)) if keys & INGESTED else {}
                 tags |= {FRESH_TAG: str(fresh).lower(), FORCE_TAG: ",".join(forced)}
                 _execute(definitions, instance, rest, tags)
 
@@ -91,24 +97,28 @@ def _refuse_beside_ui(instance: dg.DagsterInstance, home: Path) -> None:
         )
 
 
-def expected_seconds(lake: Lake, planned: Sequence[PlannedAsset]) -> Mapping[str, float]:
+def expected_seconds(
+    lake: Lake, planned: Sequence[PlannedAsset], profile: Profile
+) -> Mapping[str, float | None]:
     """Returns the expected seconds of each asset: 0 if it is finished, else the duration of its last run.
 
-    For an asset that never ran in this home, it is the duration on the reference machine.
+    For an asset that never ran in this home, it is the duration on the reference machine if the profile
+    decides the same results as the demo's, and else None, which is unknown.
     """
-    reference = reference_seconds()
-    expected = {}
+    like_demo = identity_of(profile) == identity_of(load_profile("demo"))
+    reference = reference_seconds() if like_demo else {}
+    expected: dict[str, float | None] = {}
     for row in planned:
         manifests = read_manifests(lake, row.asset)
-        known = seconds(manifests) if manifests else reference.get(row.asset, UNKNOWN_SECONDS)
+        known = seconds(manifests) if manifests else reference.get(row.asset)
         expected[row.asset] = 0.0 if row.state == "finished" else known
     return expected
 
 
-def _batches(instance: dg.DagsterInstance, lake: Lake, profile: Profile) -> Mapping[str, str]:
+def _batches(instance: dg.DagsterInstance, lake: Lake, profile: Profile, tell: Tell) -> Mapping[str, str]:
     """Returns the tags of a run over all ingest batches, after freezing new files into batches."""
     try:
-        names = register_batches(instance, lake, profile.corpora)
+        names = register_batches(instance, lake, profile.corpora, tell)
     except CorpusError as error:
         raise RunFailedError(f"raw_images cannot start: {error}") from error
     if not names:

@@ -114,6 +114,18 @@ def test_the_time_left_is_finite_and_only_news_can_raise_it(expected, happened):
             assert told.console.seconds_left() >= 0
 
 
+def test_an_unknown_duration_is_said_to_be_unknown(run):
+    told = run({"a": None, "b": 30.0, "c": None})
+    told.event("STEP_START", "a")
+    told.now += 100.0
+    told.event("STEP_SUCCESS", "a")
+    assert "at least 0:30 and 1 asset of unknown duration left" in told.said
+    told.event("STEP_START", "b")
+    told.now += 30.0
+    told.event("STEP_SUCCESS", "b")
+    assert "elapsed, 1 asset of unknown duration left" in told.said.splitlines()[-1]
+
+
 def test_where_there_is_no_terminal_lines_come_now_and_then(run):
     told = run({"a": 60.0})
     told.event("STEP_START", "a")

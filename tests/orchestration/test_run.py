@@ -16,7 +16,7 @@ from orchestration.home import BusyHomeError, lock_home
 from orchestration.instance import open_instance
 from orchestration.plan import PlannedAsset
 from orchestration.profile import load_profile
-from orchestration.reference import UNKNOWN_SECONDS, measured_seconds, reference_seconds
+from orchestration.reference import measured_seconds, reference_seconds
 from orchestration.run import RunFailedError, expected_seconds, run_assets
 from orchestration.selection import job_selection, parse_selection
 
@@ -122,9 +122,15 @@ def test_a_broken_table_stops_what_comes_after_it(tmp_path):
 
 def test_the_time_of_what_was_never_made_here_comes_from_the_reference(tmp_path):
     rows = [PlannedAsset(name, "due", (), "here", ()) for name in ("measured", "something new")]
-    expected = expected_seconds(Lake(str(tmp_path)), rows)
-    assert expected["something new"] == UNKNOWN_SECONDS
-    assert expected["measured"] == reference_seconds().get("measured", UNKNOWN_SECONDS)
+    expected = expected_seconds(Lake(str(tmp_path)), rows, load_profile("demo"))
+    assert expected == {"measured": reference_seconds()["measured"], "something new": None}
+
+
+@pytest.mark.parametrize("name", ["workstation", "cluster"])
+def test_the_times_of_the_demo_say_nothing_of_another_profile(tmp_path, name):
+    rows = [PlannedAsset("pretrain", "due", (), "here", ()), PlannedAsset("nft", "finished", (), "here", ())]
+    expected = expected_seconds(Lake(str(tmp_path)), rows, load_profile(name))
+    assert expected == {"pretrain": None, "nft": 0.0}
 
 
 def test_the_reference_is_taken_from_whole_homes_alone(tmp_path):
