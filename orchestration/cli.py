@@ -56,7 +56,7 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "export": CommandSpec(
         "orchestration.commands.show",
         "export_command",
-        "Write the figures of a home to small files, for Git and `dvc metrics diff`.",
+        "Write the figures of a home to small files, or its samples as a dataset.",
     ),
     "ui": CommandSpec(
         "orchestration.commands.serve",

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from itertools import groupby
 from operator import attrgetter
-from time import monotonic
 
 import click
 import dagster as dg
@@ -15,8 +14,7 @@ from assets.lake.steps import damaged_manifests, read_manifests
 from assets.reports.unused import UnusedFile, unused_files
 from assets.reports.verify import set_damaged_aside, verify
 from assets.training.register import RegistryError
-from models.common.progress import Progress
-from orchestration.commands.options import HomeOptions, existing_home, on_home, report_errors
+from orchestration.commands.options import HomeOptions, existing_home, line_progress, on_home, report_errors
 from orchestration.console import own_stderr
 from orchestration.definitions import build_definitions
 from orchestration.home import lock_home
@@ -25,7 +23,6 @@ from orchestration.run import RunFailedError, run_assets
 
 SHOWN_PATHS = 20
 KIND = attrgetter("kind")
-SECONDS_BETWEEN = 5
 
 
 @click.command("verify")
@@ -49,7 +46,7 @@ def verify_command(options: HomeOptions, repair: bool) -> None:
     begun = [asset for asset in assets if read_manifests(lake, asset) or damaged_manifests(lake, asset)]
 
     def checked() -> int:
-        findings = verify(lake, assets, tracking(options.profile, options.home), _progress())
+        findings = verify(lake, assets, tracking(options.profile, options.home), line_progress())
         for finding in findings:
             click.echo(f"{finding.asset}: {finding.text}")
         if repair:
@@ -69,7 +66,7 @@ def verify_command(options: HomeOptions, repair: bool) -> None:
         report_errors(
             lambda: run_assets(options.profile, options.home, made, console), HomeError, RunFailedError
         )
-        left = verify(lake, assets, tracking(options.profile, options.home), _progress())
+        left = verify(lake, assets, tracking(options.profile, options.home), line_progress())
         if left:
             raise click.ClickException("\n".join(f"{one.asset}: {one.text}" for one in left))
     click.echo("Everything is as the manifests claim." if not differences else "Repaired.")
@@ -137,19 +134,6 @@ def rollback_command(options: HomeOptions) -> None:
 def _assets(options: HomeOptions) -> list[str]:
     graph = build_definitions(options.profile, options.home).resolve_asset_graph()
     return [key.path[-1] for key in graph.toposorted_asset_keys]
-
-
-def _progress() -> Progress:
-    """Returns a callback that prints how far a check has come, every few seconds and at the end."""
-    last = monotonic()
-
-    def show(what: str, done: int, total: int) -> None:
-        nonlocal last
-        if done == total or monotonic() - last >= SECONDS_BETWEEN:
-            last = monotonic()
-            click.echo(f"{what}: {done:,} of {total:,} files", err=True)
-
-    return show
 
 
 def _print_unused(files: list[UnusedFile]) -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 import click
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from assets.lake.home_format import HomeError
 from assets.lake.lake import Lake
+from models.common.progress import Progress
 from orchestration.environment import HOME, IMAGES, PROFILE
 from orchestration.home import open_home
 from orchestration.profile import Profile, default_home, load_profile, profile_path, with_images
@@ -19,6 +21,8 @@ from orchestration.profile_errors import ProfileError
 
 WIDE = 10_000
 """Characters in a line of a table that no terminal shows."""
+
+SECONDS_BETWEEN = 5
 
 Result = TypeVar("Result")
 
@@ -106,6 +110,19 @@ def existing_home(options: HomeOptions) -> Path:
             "name another folder with --home."
         )
     return options.home
+
+
+def line_progress() -> Progress:
+    """Returns a callback that prints how far a work on files has come, every few seconds and at the end."""
+    last = monotonic()
+
+    def show(what: str, done: int, total: int) -> None:
+        nonlocal last
+        if done == total or monotonic() - last >= SECONDS_BETWEEN:
+            last = monotonic()
+            click.echo(f"{what}: {done:,} of {total:,} files", err=True)
+
+    return show
 
 
 def report_errors(action: Callable[[], Result], *errors: type[Exception]) -> Result:

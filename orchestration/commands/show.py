@@ -2,17 +2,26 @@
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import click
 
 from assets.lake.lake import Lake
 from assets.lake.steps import MissingInputError
+from assets.reports.datasets import Format, Which, export_samples
 from assets.reports.export import export_results
 from assets.reports.lineage import UnknownIdError, explain
 from assets.reports.status import status
 from orchestration.automation import JOBS
-from orchestration.commands.options import HomeOptions, existing_home, on_home, plain_console, report_errors
+from orchestration.commands.options import (
+    HomeOptions,
+    existing_home,
+    line_progress,
+    on_home,
+    plain_console,
+    report_errors,
+)
 from orchestration.definitions import build_definitions
 from orchestration.profile_errors import ProfileError
 from orchestration.resources import tracking
@@ -74,15 +83,43 @@ def explain_command(options: HomeOptions, identifier: str, as_json: bool) -> Non
     show_default=True,
     help="Folder to write to.",
 )
-def export_command(options: HomeOptions, job: str, folder: Path) -> None:
-    """Write the figures of a home to small files, for Git and `dvc metrics diff`.
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["hf", "webdataset", "firered"]),
+    help="Write samples with their images instead of figures: Hugging Face Parquet, tar files, or JSON lines "
+    "of the FireRed trainer.",
+)
+@click.option(
+    "--samples",
+    "which",
+    type=click.Choice(["kept", "dropped", "all"]),
+    default="kept",
+    show_default=True,
+    help="With --format: what mixtures may draw, what a verdict dropped, or both.",
+)
+@click.option("--rule", help="With --format: only what this rule dropped, such as `blur`.")
+def export_command(
+    options: HomeOptions, job: str, folder: Path, form: Format | None, which: Which, rule: str | None
+) -> None:
+    """Write the figures of a home to small files, or its samples as a dataset.
 
     \b
     Example:
       emberline export --job bench --to results/benchmark
       dvc metrics diff
+      emberline export --format hf --to dataset
+      emberline export --format webdataset --rule blur --to blurred
     """
     existing_home(options)
+    if form is not None:
+        lake = Lake(str(options.home))
+        work = partial(export_samples, lake, folder, form, which=which, rule=rule, progress=line_progress())
+        for path in report_errors(work, MissingInputError):
+            click.echo(path)
+        return
+    if rule is not None or which != "kept":
+        raise click.UsageError("--samples and --rule choose samples. Add --format.")
     definitions = report_errors(lambda: build_definitions(options.profile, options.home), ProfileError)
     lake, assets = Lake(str(options.home)), job_assets(definitions, job)
     for path in report_errors(lambda: export_results(lake, assets, folder), MissingInputError):

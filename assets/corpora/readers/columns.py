@@ -27,7 +27,7 @@ PAIRS = PLAIN.model_copy(
 FIRERED = ColumnsConfig(
     target="edit_image",
     sources=("source_image",),
-    texts=("instruction", "instruction_cn"),
+    texts=("instruction", "instruction_cn", "texts"),
     category="category",
     subcategory="subcategory",
     license="license",
@@ -95,6 +95,8 @@ def sample_of_row(row: Mapping[str, Any], columns: ColumnsConfig, fetch: Fetch) 
         return f"{columns.target}: no image"
     sources: list[RawImage] = []
     for column in columns.sources:
+        if row.get(column) == []:
+            continue  # said to have none, which a missing value does not say
         found = list(_images(column, row.get(column), fetch))
         if not found:
             return f"{column}: no image"

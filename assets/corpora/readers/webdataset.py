@@ -2,6 +2,7 @@
 
 import json
 import posixpath
+import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -26,6 +27,7 @@ from assets.lake.lake import open_root
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
 TEXT_MEMBERS = ("txt", "text", "caption")
+NUMBERED = re.compile(r"(?P<name>.+)-(?P<number>\d{1,4})")
 MAX_TEXT_BYTES = 1024**2
 END_BYTES = 1024
 """A tar file ends with two empty blocks of 512 bytes."""
@@ -38,7 +40,8 @@ class WebDatasetReader:
     """Tar files of members such as `0001.jpg`, `0001.txt`, `0001.json`.
 
     `0001.source.png` and `0001.target.png` are the columns `source` and `target`, an image without a name of
-    its own is `image`, a text `text`. The keys of a JSON member are columns too.
+    its own is `image`, a text `text`. `0001.source-0.png`, `0001.source-1.png` are a list. The keys of a JSON
+    member are columns too.
     """
 
     def list_units(self, source: Source) -> Listing:
@@ -62,7 +65,7 @@ class WebDatasetReader:
                     members = (member for member in tar if member.isfile())
                     for key, group in groupby(members, lambda member: key_of(member.name)[0]):
                         where = f"{unit.unit}#{key}"
-                        row = dict(_values(tar, group))
+                        row = _row(_values(tar, group))
                         sample = sample_of_row(row, columns, partial(_image, where))
                         if isinstance(sample, str):
                             yield LeftOut(where, sample)
@@ -80,6 +83,19 @@ def key_of(name: str) -> tuple[str, str]:
     folder, file = posixpath.split(name)
     stem, _, extension = file.partition(".")
     return posixpath.join(folder, stem), extension
+
+
+def _row(values: Iterator[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns the columns of a sample; `source-0`, `source-1`, ... are a list in the column `source`."""
+    row: dict[str, Any] = {}
+    numbered: dict[str, dict[int, Any]] = {}
+    for name, value in values:
+        match = NUMBERED.fullmatch(name)
+        if match is not None and isinstance(value, bytes):
+            numbered.setdefault(match["name"], {})[int(match["number"])] = value
+        else:
+            row[name] = value
+    return row | {name: [parts[number] for number in sorted(parts)] for name, parts in numbered.items()}
 
 
 def _values(tar: tarfile.TarFile, members: Iterator[tarfile.TarInfo]) -> Iterator[tuple[str, Any]]:
