@@ -11,7 +11,7 @@ import polars as pl
 
 from assets.corpora.config import CorporaConfig, CorpusConfig
 from assets.corpora.outcomes import outcomes_path, read_outcomes
-from assets.corpora.readers.reader import UNITS, CorpusError, LeftOut, Reader, Source, Unit
+from assets.corpora.readers.reader import UNITS, CorpusError, CorpusSource, LeftOut, Reader, Unit
 from assets.corpora.readers.registry import reader_of
 from assets.lake.ids import content_id, digest
 from assets.lake.lake import Lake, is_local
@@ -103,7 +103,9 @@ def discover_batches(lake: Lake, config: CorporaConfig, tell: Tell = ignore) -> 
     return batches
 
 
-def _settled(lake: Lake, reader: Reader, source: Source, corpus: CorpusConfig, tell: Tell) -> pl.DataFrame:
+def _settled(
+    lake: Lake, reader: Reader, source: CorpusSource, corpus: CorpusConfig, tell: Tell
+) -> pl.DataFrame:
     """Returns the units that do not grow, and writes what the listing leaves out."""
     units, left_out = reader.list_units(source)
     if is_local(source.root) and _changed_just_now(units):
@@ -129,7 +131,7 @@ def _without_gone(
     batches: Sequence[IngestBatch],
     units: pl.DataFrame,
     reader: Reader,
-    source: Source,
+    source: CorpusSource,
     tell: Tell,
 ) -> list[IngestBatch]:
     """Returns the batches with `gone` set for units that have left or changed, after writing those."""
@@ -165,7 +167,7 @@ def _without_gone(
 
 
 def _with_other_content(
-    lake: Lake, batch: str, units: Sequence[Unit], reader: Reader, source: Source
+    lake: Lake, batch: str, units: Sequence[Unit], reader: Reader, source: CorpusSource
 ) -> list[str]:
     """Returns the units of which an image has other content than when it was ingested, or never was."""
     outcomes = read_outcomes(lake, batch)

@@ -11,12 +11,12 @@ from assets.corpora.language import text_language
 from assets.corpora.outcomes import OUTCOMES, Outcome, read_outcomes
 from assets.corpora.probe import DECODER_VERSION, NOT_MEASURED, Probe, image_probe
 from assets.corpora.readers.reader import (
+    CorpusSource,
     LeftOut,
     RawImage,
     RawSample,
     RawText,
     Reader,
-    Source,
     Unit,
     UnreadableUnitError,
 )
@@ -98,7 +98,7 @@ class _ChunkWriter:
     waiting: list[str] = field(default_factory=list)  # paths of the pending images
     size: int = 0
 
-    def add(self, unit: Unit, reader: Reader, source: Source) -> None:
+    def add(self, unit: Unit, reader: Reader, source: CorpusSource) -> None:
         """Adds all samples of a unit. What cannot be read is a record with the reason."""
         try:
             for sample in reader.read_unit(source, unit):

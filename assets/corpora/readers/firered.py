@@ -11,12 +11,12 @@ from assets.corpora.readers.files import CorpusFile, file_image, list_files, rea
 from assets.corpora.readers.metadata import json_rows
 from assets.corpora.readers.reader import (
     CorpusError,
+    CorpusSource,
     LeftOut,
     Listing,
     RawImage,
     RawSample,
     RawText,
-    Source,
     Unit,
     units_table,
 )
@@ -35,7 +35,7 @@ class FireRedReader:
     samples.
     """
 
-    def list_units(self, source: Source) -> Listing:
+    def list_units(self, source: CorpusSource) -> Listing:
         """Returns a unit for each line; see `Reader`."""
         listed, left_out = list_files(source.root)
         files = {file.path: file for file in listed}
@@ -57,7 +57,7 @@ class FireRedReader:
                 units[name] = _unit(name, row, _own_files(values, source, files))
         return Listing(units_table(list(units.values())), unused)
 
-    def read_unit(self, source: Source, unit: Unit) -> Iterator[RawSample | LeftOut]:
+    def read_unit(self, source: CorpusSource, unit: Unit) -> Iterator[RawSample | LeftOut]:
         """Yields the edit of a line, and its inversion; see `Reader`."""
         columns = source.columns or FIRERED
         row = json.loads(unit.row or "{}")
@@ -96,7 +96,7 @@ def path_inside(root: str, value: Any) -> str | None:
 
 
 def _own_files(
-    values: Mapping[str, Any], source: Source, files: Mapping[str, CorpusFile]
+    values: Mapping[str, Any], source: CorpusSource, files: Mapping[str, CorpusFile]
 ) -> list[CorpusFile]:
     columns = source.columns or FIRERED
     named: list[Any] = []

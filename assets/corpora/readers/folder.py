@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from assets.corpora.readers.columns import PLAIN, json_row, sample_of_row
 from assets.corpora.readers.files import file_image, list_files
 from assets.corpora.readers.metadata import FILE_NAME, MetadataRow, is_metadata, read_metadata
-from assets.corpora.readers.reader import LeftOut, Listing, RawSample, Source, Unit, units_table
+from assets.corpora.readers.reader import CorpusSource, LeftOut, Listing, RawSample, Unit, units_table
 
 
 class FolderReader:
     """Single images in a folder, with `metadata.jsonl`, `.csv` or `.parquet` in any of its folders."""
 
-    def list_units(self, source: Source) -> Listing:
+    def list_units(self, source: CorpusSource) -> Listing:
         """Returns a unit for each file; see `Reader`."""
         files, left_out = list_files(source.root)
         rows, broken = read_metadata(source.root, files)
@@ -37,7 +37,7 @@ class FolderReader:
         ]
         return Listing(units_table(units), unused)
 
-    def read_unit(self, source: Source, unit: Unit) -> Iterator[RawSample | LeftOut]:
+    def read_unit(self, source: CorpusSource, unit: Unit) -> Iterator[RawSample | LeftOut]:
         """Yields the text-to-image sample of one file; see `Reader`."""
         columns = source.columns or PLAIN
         row = json.loads(unit.row) if unit.row is not None else {}
@@ -54,7 +54,7 @@ def _path(row: MetadataRow) -> str | LeftOut:
     return path if path is not None else LeftOut(row.where, f"{FILE_NAME}: {name} leads out of the corpus")
 
 
-def _problem(row: MetadataRow, source: Source) -> str | None:
+def _problem(row: MetadataRow, source: CorpusSource) -> str | None:
     columns = source.columns or PLAIN
     sample = sample_of_row({**row.values, columns.target: True}, columns, lambda *_: file_image("", "", 0))
     return sample if isinstance(sample, str) else None

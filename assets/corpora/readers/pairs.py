@@ -9,7 +9,15 @@ from typing import Any
 from assets.corpora.readers.columns import PAIRS, json_row, sample_of_row
 from assets.corpora.readers.files import CorpusFile, file_image, is_image_name, list_files, read_corpus_file
 from assets.corpora.readers.metadata import FILE_NAME, FILE_NAMES, MetadataRow, is_metadata, read_metadata
-from assets.corpora.readers.reader import LeftOut, Listing, RawImage, RawSample, Source, Unit, units_table
+from assets.corpora.readers.reader import (
+    CorpusSource,
+    LeftOut,
+    Listing,
+    RawImage,
+    RawSample,
+    Unit,
+    units_table,
+)
 
 ROLE = re.compile(r"(?P<stem>.+)[_-](?P<role>source|target)(?:[_-]?(?P<number>\d+))?")
 MAX_INSTRUCTION_BYTES = 64 * 1024
@@ -26,7 +34,7 @@ class PairsReader:
     profile names), or describes the pair of the target that it names in `file_name`.
     """
 
-    def list_units(self, source: Source) -> Listing:
+    def list_units(self, source: CorpusSource) -> Listing:
         """Returns a unit for each pair; see `Reader`."""
         listed, left_out = list_files(source.root)
         files = {file.path: file for file in listed if not is_metadata(file.path)}
@@ -49,7 +57,7 @@ class PairsReader:
         unused += [LeftOut(path, "in no pair") for path in files if path not in used and is_image_name(path)]
         return Listing(units_table(units), sorted(unused))
 
-    def read_unit(self, source: Source, unit: Unit) -> Iterator[RawSample | LeftOut]:
+    def read_unit(self, source: CorpusSource, unit: Unit) -> Iterator[RawSample | LeftOut]:
         """Yields the edit of a pair; see `Reader`."""
         columns = source.columns or PAIRS
         pair = json.loads(unit.row or "{}")
@@ -83,7 +91,9 @@ def _named_pairs(files: Files) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield path, {"target": path, "sources": sources, "values": {}, "text": text}
 
 
-def _add_row(pairs: dict[str, dict[str, Any]], row: MetadataRow, files: Files, source: Source) -> str | None:
+def _add_row(
+    pairs: dict[str, dict[str, Any]], row: MetadataRow, files: Files, source: CorpusSource
+) -> str | None:
     """Adds the pair of a row, or its values to the pair that it names; returns what is wrong with it."""
     columns = source.columns or PAIRS
     target = _file(row, columns.target, files)

@@ -13,11 +13,11 @@ from assets.corpora.readers.columns import PLAIN, sample_of_row
 from assets.corpora.readers.files import file_image, list_files
 from assets.corpora.readers.reader import (
     CorpusError,
+    CorpusSource,
     LeftOut,
     Listing,
     RawImage,
     RawSample,
-    Source,
     Unit,
     UnreadableUnitError,
     units_table,
@@ -35,7 +35,7 @@ HELD_OUT_NAMES = ("test", "validation", "val", "dev")
 class ParquetReader:
     """Rows with image columns: structs of `bytes` and `path`, lists of such structs, or plain bytes."""
 
-    def list_units(self, source: Source) -> Listing:
+    def list_units(self, source: CorpusSource) -> Listing:
         """Returns a unit for each Parquet file; see `Reader`."""
         files, left_out = list_files(source.root)
         units = [Unit(*file, None) for file in files if file.path.endswith(SUFFIX)]
@@ -45,7 +45,7 @@ class ParquetReader:
             )
         return Listing(units_table(units), left_out)
 
-    def read_unit(self, source: Source, unit: Unit) -> Iterator[RawSample | LeftOut]:
+    def read_unit(self, source: CorpusSource, unit: Unit) -> Iterator[RawSample | LeftOut]:
         """Yields the sample of each row; see `Reader`."""
         filesystem, top = open_root(source.root)
         columns = source.columns or PLAIN

@@ -32,7 +32,7 @@ class MissingCorpusError(CorpusError):
         super().__init__(f"{root} is not a folder. Give the path of a folder that holds image files.")
 
 
-class Source(NamedTuple):
+class CorpusSource(NamedTuple):
     """Where a corpus is, and what its columns hold; without columns they have the usual names of the reader.
 
     Attributes:
@@ -121,7 +121,7 @@ class UnreadableUnitError(CorpusError):
 class Reader(Protocol):
     """A format of corpora. Every implementation passes tests/assets/corpora/readers/test_contract.py."""
 
-    def list_units(self, source: Source) -> Listing:
+    def list_units(self, source: CorpusSource) -> Listing:
         """Returns what the corpus holds now, without reading images.
 
         Raises:
@@ -130,7 +130,7 @@ class Reader(Protocol):
         """
         ...
 
-    def read_unit(self, source: Source, unit: Unit) -> Iterator[RawSample | LeftOut]:
+    def read_unit(self, source: CorpusSource, unit: Unit) -> Iterator[RawSample | LeftOut]:
         """Yields the samples of a unit, always in the same order, or why there is none in a row.
 
         Raises:

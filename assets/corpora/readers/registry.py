@@ -9,7 +9,7 @@ from assets.corpora.readers.firered import FireRedReader
 from assets.corpora.readers.folder import FolderReader
 from assets.corpora.readers.pairs import PairsReader
 from assets.corpora.readers.parquet import ParquetReader
-from assets.corpora.readers.reader import Reader, Source
+from assets.corpora.readers.reader import CorpusSource, Reader
 from assets.corpora.readers.webdataset import WebDatasetReader
 from assets.lake.lake import Lake
 
@@ -22,7 +22,7 @@ READERS: Mapping[str, Reader] = {
 }
 
 
-def reader_of(lake: Lake, corpus: CorpusConfig) -> tuple[Reader, Source]:
+def reader_of(lake: Lake, corpus: CorpusConfig) -> tuple[Reader, CorpusSource]:
     """Returns the reader of a corpus, and where and what it reads."""
     columns = PRESETS[corpus.preset] if corpus.preset is not None else corpus.columns
-    return READERS[corpus.reader], Source(corpus_root(lake, corpus), columns)
+    return READERS[corpus.reader], CorpusSource(corpus_root(lake, corpus), columns)

@@ -14,11 +14,11 @@ from assets.corpora.readers.files import is_image_name, list_files
 from assets.corpora.readers.parquet import split_of_name
 from assets.corpora.readers.reader import (
     CorpusError,
+    CorpusSource,
     LeftOut,
     Listing,
     RawImage,
     RawSample,
-    Source,
     Unit,
     UnreadableUnitError,
     units_table,
@@ -44,7 +44,7 @@ class WebDatasetReader:
     member are columns too.
     """
 
-    def list_units(self, source: Source) -> Listing:
+    def list_units(self, source: CorpusSource) -> Listing:
         """Returns a unit for each tar file; see `Reader`."""
         files, left_out = list_files(source.root)
         units = [Unit(*file, None) for file in files if file.path.endswith(SUFFIXES)]
@@ -52,7 +52,7 @@ class WebDatasetReader:
             raise CorpusError(f"{source.root} holds no tar file. Check path and reader of the corpus.")
         return Listing(units_table(units), left_out)
 
-    def read_unit(self, source: Source, unit: Unit) -> Iterator[RawSample | LeftOut]:
+    def read_unit(self, source: CorpusSource, unit: Unit) -> Iterator[RawSample | LeftOut]:
         """Yields the sample of each key; see `Reader`."""
         filesystem, top = open_root(source.root)
         path = f"{top.rstrip('/')}/{unit.unit}"

@@ -11,7 +11,7 @@ from corpora_by_others import WRITERS, Written, picture
 from assets.corpora.batches import discover_batches
 from assets.corpora.config import CorpusConfig
 from assets.corpora.ingest import ingest_batch
-from assets.corpora.readers.reader import UNITS, MissingCorpusError, RawSample, Source, Unit
+from assets.corpora.readers.reader import UNITS, CorpusSource, MissingCorpusError, RawSample, Unit
 from assets.corpora.readers.registry import READERS
 from assets.lake.ids import content_id
 from assets.lake.images import iterate_shard
@@ -31,13 +31,13 @@ class Corpus:
         self.written: Written = write(root)
 
     @property
-    def source(self) -> Source:
-        return Source(str(self.root), self.written.columns)
+    def source(self) -> CorpusSource:
+        return CorpusSource(str(self.root), self.written.columns)
 
     def units(self) -> pl.DataFrame:
         return self.reader.list_units(self.source).units
 
-    def read(self, source: Source | None = None) -> list[RawSample]:
+    def read(self, source: CorpusSource | None = None) -> list[RawSample]:
         source = source or self.source
         units, left_out = self.reader.list_units(source)
         assert left_out == []
@@ -98,12 +98,12 @@ def test_a_bucket_is_read_like_a_folder(corpus):
 
 def test_a_missing_folder_is_named(corpus, tmp_path):
     with pytest.raises(MissingCorpusError):
-        corpus.reader.list_units(Source(str(tmp_path / "nowhere")))
+        corpus.reader.list_units(CorpusSource(str(tmp_path / "nowhere")))
 
 
 def test_an_empty_folder_has_no_units(corpus, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert corpus.reader.list_units(Source(str(tmp_path / "empty"))).units.is_empty()
+    assert corpus.reader.list_units(CorpusSource(str(tmp_path / "empty"))).units.is_empty()
 
 
 def test_a_changed_file_changes_its_units_alone(corpus):

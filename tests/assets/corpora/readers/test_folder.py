@@ -4,7 +4,7 @@ import pytest
 
 from assets.corpora.config import ColumnsConfig
 from assets.corpora.readers.folder import FolderReader
-from assets.corpora.readers.reader import RawSample, Source, Unit
+from assets.corpora.readers.reader import CorpusSource, RawSample, Unit
 
 
 def corpus(folder, files, *rows, name="metadata.jsonl"):
@@ -13,7 +13,7 @@ def corpus(folder, files, *rows, name="metadata.jsonl"):
         (folder / path).write_bytes(path.encode())
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text("\n".join(map(json.dumps, rows)))
-    return Source(str(folder))
+    return CorpusSource(str(folder))
 
 
 def samples(source) -> dict[str, RawSample]:
