@@ -120,10 +120,9 @@ def _settled(
 
 
 def _changed_just_now(units: pl.DataFrame) -> bool:
-    newest = max(
-        (int(part) for value in units["version"] for part in value.split() if part.isdigit()), default=0
-    )
-    return abs(time.time() - newest / 1e9) < RECENT_SECONDS
+    times = units["version"].str.split(" ").explode().cast(pl.Int64, strict=False)
+    newest = times.max()
+    return isinstance(newest, int) and abs(time.time() - newest / 1e9) < RECENT_SECONDS
 
 
 def _without_gone(

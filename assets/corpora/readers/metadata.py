@@ -41,7 +41,7 @@ class MetadataRow(NamedTuple):
 
 def is_metadata(path: str) -> bool:
     """Returns whether a file of a corpus is a metadata file."""
-    return posixpath.basename(path) in METADATA_NAMES
+    return path.endswith(METADATA_NAMES) and path.rpartition("/")[2] in METADATA_NAMES
 
 
 def read_metadata(root: str, files: Iterable[CorpusFile]) -> tuple[list[MetadataRow], list[LeftOut]]:
