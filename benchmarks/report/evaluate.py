@@ -11,6 +11,7 @@ from benchmarks.editors.copy_source import CopyEditor
 from benchmarks.judges.judge import Judge
 from benchmarks.report.galleries import galleries
 from benchmarks.report.references import (
+    Reference,
     References,
     comparable,
     copying_references,
@@ -23,6 +24,7 @@ from benchmarks.scoring.figures import Figures, compute_figures, headline_view, 
 from benchmarks.scoring.judge_outputs import Session, protocol_digest
 from benchmarks.scoring.score_outputs import ScoreSet, Settings, score_outputs
 from benchmarks.scoring.summary import summarise
+from benchmarks.scoring.table import COPYING
 from benchmarks.suites.item import SuiteError
 from benchmarks.suites.outputs import Outputs
 from benchmarks.suites.suite import Suite
@@ -155,11 +157,13 @@ def _run(
         scores=figures.scores,
         figures=figures.figures,
         tasks=figures.tasks,
-        references=_references(suite, figures, scored, settings),
+        references=joined_references(
+            _unjudged_copy(judge, made_with), _references(suite, figures, scored, settings)
+        ),
         settings=made_with,
         judge=None if judge is None else judge.identity,
         problems=_output_problems(outputs),
-        notes=[*_notes(suite, figures, scored.notes), *_unjudged_copy(judge, made_with)],
+        notes=_notes(suite, figures, scored.notes),
         extra={
             "demand": figures.demand,
             "seed": settings.seed,
@@ -171,11 +175,12 @@ def _run(
     )
 
 
-def _unjudged_copy(judge: Judge | None, made_with: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Returns that the judge's figures have no row for the copy baseline, where that is so."""
+def _unjudged_copy(judge: Judge | None, made_with: Mapping[str, Mapping[str, Any]]) -> References:
+    """Returns a row without figures for the copy baseline of a judged run that does not have it judged."""
     if judge is None or CopyEditor.settings in made_with.values():
-        return []
-    return ["The judge was not asked about the unedited source. Add --editor copy to have it judged."]
+        return References("", "")
+    note = "The judge was not asked about the unedited source. Add --editor copy to have it judged."
+    return References("this run", note, (Reference(COPYING, {}, {}),))
 
 
 def _references(suite: Suite, figures: Figures, scored: ScoreSet, settings: Settings) -> References:

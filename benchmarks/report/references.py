@@ -28,7 +28,10 @@ GEDIT_COLUMNS = {
 
 @dataclass(frozen=True)
 class Reference:
-    """One row beside those of the run: figures by metric, and those of the headline by task."""
+    """One row beside those of the run: figures by metric, and those of the headline by task.
+
+    A row without figures is shown as one that was not judged.
+    """
 
     name: str
     figures: Mapping[str, float]
@@ -80,8 +83,8 @@ def copying_references(figures: pl.DataFrame, tasks: pl.DataFrame, headline: Met
 
 
 def comparable(references: References, measures: Set[str]) -> References:
-    """Returns the rows that have one of some measures; the others are on another scale."""
-    rows = tuple(row for row in references.rows if measures & set(row.figures))
+    """Returns the rows that have one of some measures, or none at all; the others are on another scale."""
+    rows = tuple(row for row in references.rows if not row.figures or measures & set(row.figures))
     return replace(references, rows=rows) if rows else References("", "")
 
 

@@ -215,7 +215,7 @@ def measure_table(run: Run, metric: Metric) -> dict[str, Any]:
     rows = run.figures.filter(pl.col("measure") == metric.name)
     views, titles = list(dict.fromkeys(rows["view"])), VIEW_TITLES
     by_model = {model: rows.filter(pl.col("model") == model) for model in run.models}
-    beside = [row for row in run.references.rows if metric.name in row.figures]
+    beside = [row for row in run.references.rows if not row.figures or metric.name in row.figures]
     repeated = bool((rows["repeats"] > 1).any())
     judged = run.judge is not None and metric.worst is not None
     if views == ["official", "strict"] and _agree(rows, metric):
