@@ -45,11 +45,11 @@ def seconds_of(work: Callable[[], object]) -> float:
 def listing_seconds(folder: Path, files: int) -> tuple[float, float]:
     """Returns the seconds of the first and of the second discovery of a corpus of empty files."""
     corpus = folder / "many"
-    for number in range(files):
-        if number % FILES_PER_FOLDER == 0:
-            part = corpus / f"{number // FILES_PER_FOLDER:05d}"
-            part.mkdir(parents=True)
-        os.close(os.open(part / f"{number:09d}.jpg", os.O_CREAT))
+    for start in range(0, files, FILES_PER_FOLDER):
+        part = corpus / f"{start // FILES_PER_FOLDER:05d}"
+        part.mkdir(parents=True)
+        for number in range(start, min(files, start + FILES_PER_FOLDER)):
+            os.close(os.open(part / f"{number:09d}.jpg", os.O_CREAT))
     lake, config = Lake(str(folder / "lake")), corpora(corpus)
     first, again = (seconds_of(lambda: discover_batches(lake, config)) for _ in range(2))
     return first, again
