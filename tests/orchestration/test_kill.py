@@ -144,7 +144,7 @@ def test_no_process_outlives_a_killed_run(tmp_path):
         moment = time.monotonic() + 4 + chance.random() * 26
         while time.monotonic() < moment or (number % 2 and len(marked(mark)) < 4):
             if run.poll() is not None:
-                assert run.returncode == 0
+                assert run.returncode == 0, run.communicate()[0][-3000:]
                 shutil.rmtree(home)
                 run = start_marked(arguments, mark)
             time.sleep(0.05)
