@@ -4,6 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.lake.home_format import HomeError
 from orchestration.environment import quiet
 
 DAGSTER_YAML = """\
@@ -26,6 +27,17 @@ compute_logs: {module: dagster._core.storage.noop_compute_log_manager, class: No
 """For runs in this process. Otherwise Dagster starts four processes that copy what steps print. They print
 tracebacks at Ctrl-C and may hold standard output open after a kill."""
 
+
+class UnusablePathError(HomeError):
+    """The path of a home has a character that Dagster does not quote in the addresses of its databases."""
+
+    def __init__(self, home: Path, character: str) -> None:
+        super().__init__(
+            f"{home} has a {character} in its path, where Dagster cannot open its databases. Move the home "
+            "to a path without one, or name another folder with --home."
+        )
+
+
 BY_COMMAND_LINE = {"emberline/started_by": "command line"}
 """Tag of runs that a command line executes. They end with its process, which holds the lock of the home."""
 
@@ -37,7 +49,13 @@ UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED
 
 
 def dagster_home(home: Path) -> Path:
-    """Returns the instance folder of a home, after creating it if it is missing."""
+    """Returns the instance folder of a home, after creating it if it is missing.
+
+    Raises:
+        UnusablePathError: Dagster cannot keep its databases there.
+    """
+    if special := [character for character in "?%" if character in str(home)]:
+        raise UnusablePathError(home, special[0])
     folder = home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("dagster.yaml", DAGSTER_YAML), (COMMAND_LINE, COMMAND_LINE_YAML)):

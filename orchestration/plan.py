@@ -151,7 +151,9 @@ def _reasons(
             for reason in why_due(lake, step_of(assets_def, key, resources, batch), hooks)
         ]
     except MissingInputError:
-        reasons = [Reason("new", asset, "it has not run yet")]
+        made = read_manifest(lake, asset) is not None  # an input is damaged
+        text = "an asset that it reads has to run first" if made else "it has not run yet"
+        reasons = [Reason("input" if made else "new", asset, text)]
     return list(dict.fromkeys(reasons)) if partitions else [Reason("new", asset, "it has not run yet")]
 
 

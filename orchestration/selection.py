@@ -18,8 +18,10 @@ def parse_selection(text: str) -> dg.AssetSelection:
     """Returns the selection that a text such as `deduped+` or `group:training` describes.
 
     Raises:
-        SelectionError: the text is not in Dagster's syntax.
+        SelectionError: the text is empty, or not in Dagster's syntax.
     """
+    if not text.strip():
+        raise SelectionError("The selection is empty. Name an asset, or leave the option out to run all.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.BetaWarning)  # of groups; constraints.txt pins Dagster

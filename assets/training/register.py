@@ -16,6 +16,10 @@ from trainers.config import StageRun
 from trainers.data.cache import MIXTURE
 from trainers.identity import input_digests
 
+LONGEST_REASON = 200
+UNREACHABLE = "Max retries exceeded"
+"""What urllib3 says of a server that does not answer, before hundreds of characters about itself."""
+
 
 class RegistryError(RuntimeError):
     """MLflow did not answer, or refused a version. The weights of the stage are finished.
@@ -26,7 +30,9 @@ class RegistryError(RuntimeError):
 
     def __init__(self, uri: str, error: Exception) -> None:
         self.uri = uri
-        reason = (str(error) or type(error).__name__).partition("\n")[0]
+        reason = (str(error) or type(error).__name__).partition("\n")[0][:LONGEST_REASON]
+        if UNREACHABLE in str(error):
+            reason = "it does not answer"
         super().__init__(
             f"MLflow at {uri} failed: {reason}. Check tracking.uri and that the server answers, then run "
             "again; nothing is trained again."

@@ -69,7 +69,7 @@ def _vlm(folder: Path, protocol: Protocol) -> Judge:
 
 def _hosted(kind: str, name: str, protocol: Protocol, *, url: str | None, retries: Retries) -> Judge:
     variable = f"{kind.upper()}_API_KEY"
-    key = os.environ.get(variable)
+    key = os.environ.get(variable) or None  # set to nothing is not set
     if key is None and url is None:
         raise SuiteError(
             f"{variable} is not set. Set it, or give the address of your own server with --judge-url."

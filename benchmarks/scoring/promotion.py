@@ -83,7 +83,7 @@ def decide(
         obstacles.append(f"it is not better than the unedited source: {_shown(over_copying)}")
     if champion is None:
         reasons = [
-            "there is no champion yet",
+            "there was no champion before",
             f"it is better than the unedited source: {_shown(over_copying)}",
         ]
     elif champion.weights == candidate.weights:

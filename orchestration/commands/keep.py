@@ -57,8 +57,8 @@ def verify_command(options: HomeOptions, repair: bool) -> None:
     differences = report_errors(checked, HomeError)
     if differences and not repair:
         raise click.ClickException(
-            f"{differences} differences. Run `emberline verify --repair{options.arguments}` to make these "
-            "results again."
+            f"{differences} {'difference' if differences == 1 else 'differences'}. "
+            f"Run `emberline verify --repair{options.arguments}` to make these results again."
         )
     if differences:
         made = dg.AssetSelection.assets(*begun).upstream()

@@ -1,5 +1,6 @@
 """`emberline demo` and `emberline run`: run the whole lineage or a part of it."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -90,6 +91,8 @@ def run(
     definitions = build_definitions(options.profile, options.home)
     report_errors(lambda: check_steps(forced, definitions), *USER_ERRORS)
     if plan:
+        # A server that does not answer is one line of the plan, not minutes of retries.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         report_errors(
             lambda: print_plan(options.profile, options.home, assets, plain_console()), *USER_ERRORS
         )
@@ -100,6 +103,7 @@ def run(
 def _run(
     options: HomeOptions, selection: dg.AssetSelection, *, fresh: bool, forced: Sequence[str] = ()
 ) -> None:
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # by default, it retries for four minutes
     console = Console(file=own_stderr(), markup=False, emoji=False)
     since = datetime.now(UTC).isoformat(timespec="seconds")
     report_errors(
@@ -114,4 +118,4 @@ def _run(
 
 
 def _selection(selection: str | None, job: str | None) -> dg.AssetSelection:
-    return parse_selection(selection) if selection else job_selection(job or "all")
+    return parse_selection(selection) if selection is not None else job_selection(job or "all")

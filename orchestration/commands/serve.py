@@ -2,6 +2,7 @@
 
 import click
 
+from assets.lake.home_format import HomeError
 from orchestration.commands.options import HomeOptions, on_home, report_errors
 from orchestration.ui import ServerStoppedError, serve, servers
 
@@ -56,4 +57,4 @@ def ui(options: HomeOptions, host: str, dagster_port: int, mlflow_port: int, onl
         click.echo(
             f"Warning: {host} is not loopback. Whoever reaches these pages can run code here.", err=True
         )
-    report_errors(lambda: serve(options.home, options.environment, selected), ServerStoppedError)
+    report_errors(lambda: serve(options.home, options.environment, selected), HomeError, ServerStoppedError)

@@ -98,6 +98,8 @@ def test_no_library_phones_home():
         (["explain", "abc"], "Error: There are no results in"),
         (["status"], "Error: There are no results in"),
         (["export"], "Error: There are no results in"),
+        (["run", "--select", "", "--plan"], "Error: The selection is empty."),
+        (["run", "--select", " "], "Error: The selection is empty."),
         (["verify"], "Error: There are no results in"),
         (["gc"], "Error: There are no results in"),
         (["run", "--force", "dedupd"], "There is no asset dedupd. Did you mean deduped?"),

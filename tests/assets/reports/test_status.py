@@ -58,7 +58,7 @@ def test_the_benchmark_is_shown_as_it_was_written(lake):
 
 def test_the_registry_is_asked_and_a_false_claim_is_said(lake, tmp_path):
     tracking = Tracking(f"sqlite:///{tmp_path}/mlflow.db", "e", "emberline-edit", artifact_location=None)
-    decision = {"promoted": True, "reasons": ["there is no champion yet"]}
+    decision = {"promoted": True, "reasons": ["there was no champion before"]}
     champion = {"stage": "nft", "version": "5"}
     finish(lake, "nft", {"stage": "nft", "version": "5", "pipeline_sha256": "0" * 64})
     finish(lake, "champion", {"name": "emberline-edit", "champion": champion, "decision": decision})
