@@ -72,9 +72,8 @@ def test_a_key_that_a_judge_repeats_stands_in_no_file(arguments, tmp_path, monke
 
 
 def test_the_unedited_source_is_judged_where_it_is_asked_for_and_else_the_report_says_so(arguments, tmp_path):
-    notes = judged(tmp_path / "mine", arguments).figures["notes"]
-    assert any("Add --editor copy" in note for note in notes)
+    assert "Add --editor copy" in judged(tmp_path / "mine", arguments).figures["references"]["note"]
     copied = judged(tmp_path / "copied", arguments[:4], "--editor", "copy").figures
     assert copied["models"] == ["copy"]
     assert {row["scored"] for row in copied["figures"]} == {8}
-    assert not any("Add --editor copy" in note for note in copied["notes"])
+    assert "Add --editor copy" not in copied["references"]["note"]

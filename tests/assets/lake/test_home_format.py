@@ -32,7 +32,7 @@ def test_a_home_without_a_number_is_refused_in_one_line_and_left_as_it_was(lake:
 
 
 @pytest.mark.parametrize(
-    "content", [b'{"format": 5}', b'{"format": 2}', b'{"format": "3"}', b"{}", b"not json", b"[]"]
+    "content", [b'{"format": 6}', b'{"format": 2}', b'{"format": "3"}', b"{}", b"not json", b"[]"]
 )
 def test_another_or_an_unreadable_number_is_refused(lake: Lake, content: bytes):
     lake.write_bytes(FORMAT_FILE, content)

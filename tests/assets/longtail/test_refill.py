@@ -5,9 +5,11 @@ from handed_on import hand_on, kept_images
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from small_lake import write
 
 from assets.engine.measure import measure_shards
 from assets.lake.images import StoredImage, write_image_shard
+from assets.lake.kept import COLLECTED_SAMPLES_PATH
 from assets.lake.lake import Lake
 from assets.lake.paths import COPY_DESCRIPTOR, COVERAGE_PATH
 from assets.lake.schemas import SAMPLES
@@ -171,10 +173,12 @@ def test_a_refill_round_makes_the_pairs_and_counts_them(lake: Lake, tmp_path):
     table = [{"category": "color", "count": 2, "templates": 1, "instructions": 1, "density": 1.0}]
     table += [{"category": "lowlevel", "count": 4, "templates": 2, "instructions": 1, "density": 1.0}]
     lake.write_table(COVERAGE_PATH, pl.DataFrame(table, schema=dict(COVERAGE)), COVERAGE)
+    collected = {"sample_id": "own", "task": "i2i", "split": "train", "category": "color"}
+    write(lake, COLLECTED_SAMPLES_PATH, SAMPLES, collected)
     output = refill(lake, kept, CONFIG, engine, workers=1, progress=silent)
     assert output.facts["demand"] == {"color": 3}
     assert output.facts["coverage"] == {
-        "color": {"before": 2, "after": 5},
+        "color": {"before": 3, "after": 6},
         "lowlevel": {"before": 4, "after": 4},
     }
     assert output.facts["not_made"] == {}
