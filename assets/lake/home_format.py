@@ -24,8 +24,13 @@ class HomeFormatError(HomeError):
 
     def __init__(self, root: str, stored: int) -> None:
         self.root, self.stored = root, stored
+        has = (
+            f"has format {stored}"
+            if stored != 1
+            else f"has no {FORMAT_FILE}, so it is of format 1 or lost it"
+        )
         super().__init__(
-            f"{root} has format {stored}, but this version reads format {FORMAT}. "
+            f"{root} {has}; this version reads format {FORMAT}. "
             "Choose another folder with --home, or use the version of Emberline that made this one."
         )
 

@@ -27,6 +27,7 @@ def test_a_home_without_a_number_is_refused_in_one_line_and_left_as_it_was(lake:
     with pytest.raises(HomeFormatError) as raised:
         mark_format(lake)
     assert raised.value.stored == 1
+    assert FORMAT_FILE in str(raised.value)
     assert "\n" not in str(raised.value)
     assert lake.list("") == ["manifests/raw_images/demo-0000.json"]
 
