@@ -4,11 +4,16 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from assets.lake.lake import Lake
 
 REPOSITORY = Path(__file__).parents[1]
+
+# No test is timed: on a busy machine, hypothesis' deadline of 0.2 s failed what was right.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
