@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 # Tests of pure functions, a second or less each on one core: what most mistakes break. `make test` runs all.
-# The two ignored files start servers and end process trees, a third of the time of all the others.
+# The ignored files start servers, end process trees, and ingest whole corpora.
 FAST := \
   --ignore=tests/assets/reports/test_champion.py --ignore=tests/models/common/test_processes.py \
+  --ignore=tests/assets/reports/test_datasets.py --ignore=tests/assets/corpora/readers/test_contract.py \
   tests/models/common tests/models/rewards tests/models/editor/test_sampling.py \
   tests/models/similarity/test_pair_metrics.py \
   tests/assets/cached/test_mixture.py tests/assets/corpora/readers tests/assets/dedup/test_clusters.py \
