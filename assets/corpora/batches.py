@@ -10,7 +10,13 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from assets.corpora.config import CorporaConfig, CorpusConfig
-from assets.corpora.outcomes import outcomes_path, read_outcomes
+from assets.corpora.outcomes import (
+    outcomes_path,
+    read_outcomes,
+    read_unit_contents,
+    units_path,
+    without_pixels,
+)
 from assets.corpora.readers.reader import UNITS, CorpusError, CorpusSource, LeftOut, Reader, Unit
 from assets.corpora.readers.registry import reader_of
 from assets.lake.ids import content_id, digest
@@ -168,22 +174,20 @@ def _without_gone(
 def _with_other_content(
     lake: Lake, batch: str, units: Sequence[Unit], reader: Reader, source: CorpusSource
 ) -> list[str]:
-    """Returns the units of which an image has other content than when it was ingested, or never was."""
-    outcomes = read_outcomes(lake, batch)
+    """Returns the units that say something else than when they were ingested, or were not ingested."""
+    outcomes, contents = read_outcomes(lake, batch), read_unit_contents(lake, batch)
     other = []
     for unit in units:
         try:
-            samples = list(reader.read_unit(source, unit))
-            images = [
-                image
-                for sample in samples
-                if not isinstance(sample, LeftOut)
-                for image in (*sample.sources, sample.target)
-            ]
-            same = all(
-                image.path in outcomes and outcomes[image.path].content == content_id(image.load())
-                for image in images
-            )
+            said, same = [], True
+            for sample in reader.read_unit(source, unit):  # one at a time: a unit may hold many images
+                said.append(without_pixels(sample))
+                images = () if isinstance(sample, LeftOut) else (*sample.sources, sample.target)
+                same = same and all(
+                    image.path in outcomes and outcomes[image.path].content == content_id(image.load())
+                    for image in images
+                )
+            same = same and contents.get(unit.unit) == digest(said)
         except (OSError, CorpusError):
             same = False
         if not same:
@@ -231,7 +235,7 @@ def delete_batches(lake: Lake, corpus: str) -> None:
     # By name, because the file of a batch may be damaged.
     names = [PurePosixPath(path).stem for path in lake.list(BATCHES, ".json")]
     for name in (name for name in names if name.rpartition("-")[0] == corpus):
-        for path in (f"records/{name}.parquet", outcomes_path(name), *raw_tables(name)):
+        for path in (f"records/{name}.parquet", outcomes_path(name), units_path(name), *raw_tables(name)):
             lake.delete(path)
         for path in [*lake.list("manifests"), *lake.list("previews")]:
             if PurePosixPath(path).stem == name:

@@ -8,7 +8,7 @@ import polars as pl
 
 from assets.corpora.config import CorporaConfig, CorpusConfig
 from assets.corpora.language import text_language
-from assets.corpora.outcomes import OUTCOMES, Outcome, read_outcomes
+from assets.corpora.outcomes import OUTCOMES, UNIT_CONTENTS, Outcome, read_outcomes, without_pixels
 from assets.corpora.probe import DECODER_VERSION, NOT_MEASURED, Probe, image_probe
 from assets.corpora.readers.reader import (
     CorpusSource,
@@ -28,7 +28,7 @@ from assets.lake.schemas import RECORDS, SAMPLES, TEXTS
 
 Row = Mapping[str, object]
 
-PARTS = {"records": RECORDS, "samples": SAMPLES, "texts": TEXTS, "outcomes": OUTCOMES}
+PARTS = {"records": RECORDS, "samples": SAMPLES, "texts": TEXTS, "units": UNIT_CONTENTS, "outcomes": OUTCOMES}
 """The tables of a chunk, which `ingest_batch` joins to those of its batch."""
 
 
@@ -59,11 +59,10 @@ def ingest_chunk(lake: Lake, config: CorporaConfig, corpus: CorpusConfig, batch:
     An image with an outcome of an earlier run is neither read nor decoded again. A chunk whose tables are
     there is finished; its folder is named after everything that it depends on.
     """
-    earlier = {
-        path: outcome
-        for path, outcome in read_outcomes(lake, batch).items()
-        if outcome.shard is None or lake.exists(outcome.shard)
-    }
+    outcomes = read_outcomes(lake, batch)
+    named = {outcome.shard for outcome in outcomes.values() if outcome.shard is not None}
+    shards = {shard for shard in named if lake.exists(shard)}
+    earlier = {path: one for path, one in outcomes.items() if one.shard is None or one.shard in shards}
     key = digest([corpus.model_dump(mode="json"), config.model_dump(mode="json", exclude={"corpora"}), chunk])
     folder = f"ingesting/{batch}/{chunk.number:05d}-{key[:16]}-{digest(earlier)[:16]}"
     done = f"{folder}/{list(PARTS)[-1]}.parquet"
@@ -76,8 +75,13 @@ def ingest_chunk(lake: Lake, config: CorporaConfig, corpus: CorpusConfig, batch:
         for unit in chunk.units:
             writer.add(unit, reader, source)
         writer.close()
+    tables = {name: list(rows.values()) for name, rows in writer.rows.items()}
+    tables["outcomes"] = [
+        {"path": path, **outcome._asdict(), "decoder": DECODER_VERSION}
+        for path, outcome in writer.outcomes.items()
+    ]
     for name, schema in PARTS.items():  # `outcomes` last: it says that the others are whole
-        rows = pl.DataFrame(list(writer.rows[name].values()), schema=dict(schema), orient="row")
+        rows = pl.DataFrame(tables[name], schema=dict(schema), orient="row")
         lake.write_table(f"{folder}/{name}.parquet", rows, schema)
     return folder
 
@@ -94,18 +98,22 @@ class _ChunkWriter:
     probe: Probe
     earlier: Mapping[str, Outcome]
     rows: dict[str, dict[str, Row]] = field(default_factory=lambda: {name: {} for name in PARTS})
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
     pending: list[StoredImage] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)  # paths of the pending images
     size: int = 0
 
     def add(self, unit: Unit, reader: Reader, source: CorpusSource) -> None:
         """Adds all samples of a unit. What cannot be read is a record with the reason."""
+        said = []
         try:
             for sample in reader.read_unit(source, unit):
+                said.append(without_pixels(sample))
                 if isinstance(sample, LeftOut):
                     self._refuse(sample.where, sample.reason)
                 else:
                     self._add_sample(sample, unit)
+            self.rows["units"][unit.unit] = {"unit": unit.unit, "content": digest(said)}
         except UnreadableUnitError as error:
             self._refuse(unit.unit, str(error))
         except OSError as error:
@@ -120,7 +128,7 @@ class _ChunkWriter:
         shard = f"images/{self.batch}/shard-{self.number:03d}-{content}.parquet"
         write_image_shard(self.lake, shard, self.pending)
         for path in self.waiting:
-            self.rows["outcomes"][path] = {**self.rows["outcomes"][path], "shard": shard}
+            self.outcomes[path] = self.outcomes[path]._replace(shard=shard)
         self.pending, self.waiting, self.size = [], [], 0
 
     def _refuse(self, where: str, reason: str) -> None:
@@ -141,13 +149,13 @@ class _ChunkWriter:
 
     def _see(self, image: RawImage, sample: RawSample, unit: Unit) -> Seen:
         """Returns what came of an image: from an earlier run, from this one, or by reading it now."""
-        known = self.rows["outcomes"].get(image.path)
         earlier = self.earlier.get(image.path)
+        known = self.outcomes.get(image.path)
         if known is None and earlier is not None and earlier.version == unit.version:
-            known = self._remember(image.path, earlier)
+            known = earlier
         if known is not None:
-            outcome = Outcome(*(known[name] for name in Outcome._fields))  # pyright: ignore[reportArgumentType]
-            return Seen(image.path, outcome, outcome.error, outcome.bytes)
+            self.outcomes[image.path] = known
+            return Seen(image.path, known, known.error, known.bytes)
         file_mib = self.config.probe.file_mib
         # An earlier outcome for the same content counts, so a limit that was lowered since changes nothing.
         if earlier is None and image.size > file_mib * 1024**2:
@@ -166,15 +174,10 @@ class _ChunkWriter:
         outcome = Outcome(
             unit.version, len(data), content, error, earlier.shard if earlier and same else None
         )
-        self._remember(image.path, outcome)
+        self.outcomes[image.path] = outcome
         if error is None and outcome.shard is None:
             self._store(image.path, data, sample)
         return Seen(image.path, outcome, error, len(data))
-
-    def _remember(self, path: str, outcome: Outcome) -> Row:
-        row = {"path": path, **outcome._asdict(), "decoder": DECODER_VERSION}
-        self.rows["outcomes"][path] = row
-        return row
 
     def _store(self, path: str, data: bytes, sample: RawSample) -> None:
         license_ = sample.license or self.corpus.license

@@ -88,6 +88,16 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("preset and columns both say what the columns hold; remove one of them")
         return self
 
+    @model_validator(mode="after")
+    def _sources_fit_the_reader(self) -> Self:
+        if self.columns is None:
+            return self
+        if self.reader == "folder" and self.columns.sources:
+            raise ValueError("the reader folder reads single images. Use the reader pairs, or remove sources")
+        if self.reader == "pairs" and not self.columns.sources:
+            raise ValueError("the reader pairs needs columns.sources, the columns of the reference images")
+        return self
+
     @field_validator("path")
     @classmethod
     def _can_be_read(cls, path: str) -> str:

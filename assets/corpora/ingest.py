@@ -9,7 +9,7 @@ import polars as pl
 from assets.corpora.batches import IngestBatch, raw_tables, read_left_out
 from assets.corpora.chunk import PARTS, Chunk, ingest_chunk
 from assets.corpora.config import CorporaConfig
-from assets.corpora.outcomes import outcomes_path
+from assets.corpora.outcomes import outcomes_path, units_path
 from assets.corpora.probe import NOT_MEASURED
 from assets.corpora.readers.reader import CorpusError, Unit
 from assets.engine.pool import map_shards
@@ -67,6 +67,7 @@ def ingest_batch(
     for path, key, (name, schema) in zip(paths, keys, islice(PARTS.items(), 3), strict=True):
         lake.write_table(path, parts[name].unique(key, keep="first", maintain_order=True), schema)
     lake.write_table(outcomes_path(batch.name), outcomes, PARTS["outcomes"])
+    lake.write_table(units_path(batch.name), parts["units"], PARTS["units"])
     for path in lake.list(f"ingesting/{batch.name}"):
         lake.delete(path)
     shards = outcomes["shard"].drop_nulls().unique().sort().to_list()

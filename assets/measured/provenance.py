@@ -66,13 +66,13 @@ GENERATORS = re.compile(
     re.IGNORECASE,
 )
 
-SOFTWARE_TAGS = {"Software": 305, "Artist": 315, "ImageDescription": 270, "Make": 271, "Model": 272}
+TEXT_TAGS = {"Software": 305, "Artist": 315, "ImageDescription": 270, "Make": 271, "Model": 272}
 EXIF_FOLDER, USER_COMMENT = 0x8769, 0x9286
 NAMING_FIELDS = ("software", "source", "creatortool", "credit", "make", "model", "artist")
 """Fields that name the tool that made a file. Anywhere else, the name of a generator is a mention."""
 
 XMP_FIELD = re.compile(
-    r"\b(?:xmp:(CreatorTool)|photoshop:(Credit|Source))(?:\s{0,9}=\s{0,9}[\"']|>)\s{0,20}([^\"'<]{1,300})",
+    r"\b(?:xmp|photoshop):(CreatorTool|Credit|Source)(?:\s{0,9}=\s{0,9}[\"']|>)\s{0,20}([^\"'<]{1,300})",
     re.IGNORECASE,
 )
 WINDOWS_TAGS = {"XPTitle": 0x9C9B, "XPComment": 0x9C9C, "XPKeywords": 0x9C9E, "XPSubject": 0x9C9F}
@@ -114,20 +114,14 @@ def _statements(data: bytes) -> Iterator[tuple[bool, str]]:
             exif = image.getexif()
             fields = [
                 *((str(key), _text(value)) for key, value in image.info.items()),
-                *((name, str(exif.get(tag, ""))) for name, tag in SOFTWARE_TAGS.items()),
+                *((name, str(exif.get(tag, ""))) for name, tag in TEXT_TAGS.items()),
                 *((name, _windows_text(exif.get(tag))) for name, tag in WINDOWS_TAGS.items()),
                 ("UserComment", _exif_comment(exif.get_ifd(EXIF_FOLDER).get(USER_COMMENT))),
             ]
     except Exception:  # noqa: BLE001 a broken header is no statement; other measures report the reason
         return
     yield from _prompts(fields)
-    named = [
-        (name, text)
-        for packet in packets
-        for *names, text in XMP_FIELD.findall(packet)
-        for name in names
-        if name
-    ]
+    named = (field for packet in packets for field in XMP_FIELD.findall(packet))
     for name, text in [*fields, *named]:
         match = GENERATORS.match(text.strip()) if name.lower() in NAMING_FIELDS else None
         if match:

@@ -11,8 +11,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assets.lake.ids import digest
 from assets.lake.images import read_image_table, read_images
-from assets.lake.kept import read_kept_samples
+from assets.lake.kept import KEPT_PAIRS_PATH, read_kept_samples
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS
 from assets.lake.steps import MissingInputError
@@ -48,6 +49,14 @@ HF_FEATURES: Mapping[str, Any] = {
 }
 
 
+NOTE = ".emberline-export"
+"""File with the digest of what an export writes."""
+
+
+class OtherExportError(ValueError):
+    """A folder holds the files of another export."""
+
+
 class StoredFile(NamedTuple):
     """An image of a sample: its name, made of its id and format, and its bytes."""
 
@@ -69,7 +78,8 @@ def export_samples(
 ) -> list[Path]:
     """Writes samples of a home as a dataset and returns its files. Equal homes give equal bytes.
 
-    A file that exists is not written again, so an export that was killed goes on.
+    An export that was killed goes on: a file that exists is not written again. A folder that holds another
+    export is refused.
 
     Args:
         lake: of the home.
@@ -82,10 +92,12 @@ def export_samples(
 
     Raises:
         MissingInputError: the samples were not made yet, or none fits.
+        OtherExportError: the folder holds another export.
     """
     samples = chosen_samples(lake, which, rule)
     if samples.is_empty():
         raise MissingInputError("No sample fits. `emberline status` shows what every rule dropped.")
+    _claim(folder, digest([form, *samples.select("sample_id", "rule").sort("sample_id").rows()]))
     texts = lake.read_tables("texts", TEXTS).join(samples, on="sample_id", how="semi")
     shards = read_image_table(lake, lake.list("images", ".parquet")).unique("image_id", keep="first")
     write = {"hf": _write_parquet, "webdataset": _write_tar, "firered": _write_lines}[form]
@@ -103,13 +115,21 @@ def export_samples(
     return written
 
 
+def _claim(folder: Path, export: str) -> None:
+    """Notes in a folder which export it holds, so that none takes the files of another one for its own."""
+    note = folder / NOTE
+    if note.exists() and note.read_text() != export:
+        raise OtherExportError(f"{folder} holds another export. Choose an empty folder with --to.")
+    write_atomically(note, export.encode())
+
+
 def chosen_samples(lake: Lake, which: Which, rule: str | None) -> pl.DataFrame:
     """Returns SAMPLES with `rule`, the first rule that dropped a sample or one of its images, or null.
 
     Raises:
         MissingInputError: the pairs were not filtered yet.
     """
-    if not lake.exists("kept/pairs.parquet"):
+    if not lake.exists(KEPT_PAIRS_PATH):
         raise MissingInputError(f"{lake.root} lacks postfiltered. Run it first.")
     every = lake.read_tables("samples", SAMPLES).unique("sample_id", keep="first", maintain_order=True)
     kept = read_kept_samples(lake)["sample_id"].implode()

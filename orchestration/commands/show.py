@@ -9,7 +9,7 @@ import click
 
 from assets.lake.lake import Lake
 from assets.lake.steps import MissingInputError
-from assets.reports.datasets import Format, Which, export_samples
+from assets.reports.datasets import Format, OtherExportError, Which, export_samples
 from assets.reports.export import export_results
 from assets.reports.lineage import UnknownIdError, explain
 from assets.reports.status import status
@@ -115,7 +115,7 @@ def export_command(
     if form is not None:
         lake = Lake(str(options.home))
         work = partial(export_samples, lake, folder, form, which=which, rule=rule, progress=line_progress())
-        for path in report_errors(work, MissingInputError):
+        for path in report_errors(work, MissingInputError, OtherExportError):
             click.echo(path)
         return
     if rule is not None or which != "kept":

@@ -264,12 +264,6 @@ def test_without_a_judge_every_missing_value_is_counted_with_its_reason(tmp_path
     assert (psnr["scored"], psnr["samples"], psnr["complete"]) == (1, 4, False)
 
 
-def test_a_judged_report_has_a_row_for_the_unedited_source_that_says_how_to_judge_it(made):
-    rows = [row for row in made.figures["references"]["rows"] if row["name"] == "Copying the source"]
-    assert [(row["figures"], row["tasks"]) for row in rows] == [({}, {})]
-    assert "--editor copy" in made.figures["references"]["note"]
-
-
 def test_no_published_score_but_copying_stands_beside_figures_of_another_scale(arguments, tmp_path):
     run(*arguments, "--out", tmp_path / "run")
     figures = json.loads((tmp_path / "run" / "report.json").read_text())

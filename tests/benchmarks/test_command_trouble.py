@@ -72,7 +72,9 @@ def test_a_key_that_a_judge_repeats_stands_in_no_file(arguments, tmp_path, monke
 
 
 def test_the_unedited_source_is_judged_where_it_is_asked_for_and_else_the_report_says_so(arguments, tmp_path):
-    assert "Add --editor copy" in judged(tmp_path / "mine", arguments).figures["references"]["note"]
+    beside = judged(tmp_path / "mine", arguments).figures["references"]
+    assert "Add --editor copy" in beside["note"]
+    assert [row["figures"] for row in beside["rows"] if row["name"] == "Copying the source"] == [{}]
     copied = judged(tmp_path / "copied", arguments[:4], "--editor", "copy").figures
     assert copied["models"] == ["copy"]
     assert {row["scored"] for row in copied["figures"]} == {8}

@@ -24,16 +24,12 @@ PAIRS = PLAIN.model_copy(
 )
 """Columns of a corpus of pairs where its entry in the profile names none."""
 
-FIRERED = ColumnsConfig(
-    target="edit_image",
-    sources=("source_image",),
-    texts=("instruction", "instruction_cn", "texts"),
-    category="category",
-    subcategory="subcategory",
-    license="license",
-    url="url",
-    group="group_id",
-    split="split",
+FIRERED = PLAIN.model_copy(
+    update={
+        "target": "edit_image",
+        "sources": ("source_image",),
+        "texts": ("instruction", "instruction_cn", "texts"),
+    }
 )
 """Keys of the raw JSON lines of the FireRed trainer."""
 

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from assets.corpora.config import CorpusConfig
-from assets.corpora.readers.reader import LeftOut, MissingCorpusError, RawImage
+from assets.corpora.readers.reader import (
+    CorpusError,
+    LeftOut,
+    Listing,
+    MissingCorpusError,
+    RawImage,
+    Unit,
+    units_table,
+)
 from assets.lake.ids import digest
 from assets.lake.lake import Lake, is_local, open_root
 
@@ -82,6 +90,22 @@ def list_folder(root: Path) -> tuple[list[CorpusFile], list[LeftOut]]:
             status = entry.stat()
             files.append(CorpusFile(relative, status.st_size, str(status.st_mtime_ns)))
     return sorted(files), sorted(refused)
+
+
+def list_containers(root: str, *suffixes: str) -> Listing:
+    """Returns a unit for each file of many samples, told by the end of its name.
+
+    Raises:
+        MissingCorpusError: there is no such folder.
+        CorpusError: it has files, but none of these.
+    """
+    files, left_out = list_files(root)
+    units = [Unit(*file, None) for file in files if file.path.endswith(suffixes)]
+    if files and not units:
+        raise CorpusError(
+            f"{root} holds no file that ends in {' or '.join(suffixes)}. Check path and reader of the corpus."
+        )
+    return Listing(units_table(units), left_out)
 
 
 def folder_digest(root: Path) -> str | None:

@@ -68,7 +68,7 @@ class FireRedReader:
             inside = path_inside(source.root, value)
             return file_image(source.root, inside) if inside is not None else None
 
-        if row.get(columns.sources[0]) is None:  # text to image
+        if all(row.get(column) is None for column in columns.sources):  # text to image
             columns = columns.model_copy(update={"sources": ()})
         sample = sample_of_row(row, columns, fetch)
         if isinstance(sample, str):

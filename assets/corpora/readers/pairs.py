@@ -64,11 +64,11 @@ class PairsReader:
         images = {path: file_image(source.root, path, size) for path, size in pair["files"].items()}
         sources: list[RawImage] = [images[path] for path in pair["sources"]]
         row = dict(pair["values"])
-        if pair.get("text"):
+        if pair.get("text") and columns.texts:
             row[columns.texts[0]] = _instruction(source.root, pair["text"], images[pair["text"]].size)
-        for number, column in enumerate(columns.sources):
-            # All sources of a pair by name belong to one column; a metadata file has one for each.
-            row[column] = sources if len(columns.sources) == 1 else sources[number]
+        # All sources of a pair by name belong to one column; a metadata file has one for each.
+        of_column = [sources] if len(columns.sources) == 1 else sources
+        row |= dict(zip(columns.sources, of_column, strict=False))
         row[columns.target] = images[pair["target"]]
         sample = sample_of_row(row, columns, lambda value, _: value)
         yield LeftOut(unit.unit, sample) if isinstance(sample, str) else sample

@@ -10,9 +10,8 @@ import pyarrow.parquet as pq
 
 from assets.corpora.config import ColumnsConfig
 from assets.corpora.readers.columns import PLAIN, sample_of_row
-from assets.corpora.readers.files import file_image, list_files
+from assets.corpora.readers.files import file_image, list_containers
 from assets.corpora.readers.reader import (
-    CorpusError,
     CorpusSource,
     LeftOut,
     Listing,
@@ -20,7 +19,6 @@ from assets.corpora.readers.reader import (
     RawSample,
     Unit,
     UnreadableUnitError,
-    units_table,
 )
 from assets.lake.lake import open_root
 
@@ -37,13 +35,7 @@ class ParquetReader:
 
     def list_units(self, source: CorpusSource) -> Listing:
         """Returns a unit for each Parquet file; see `Reader`."""
-        files, left_out = list_files(source.root)
-        units = [Unit(*file, None) for file in files if file.path.endswith(SUFFIX)]
-        if files and not units:
-            raise CorpusError(
-                f"{source.root} holds no file that ends in {SUFFIX}. Check path and reader of the corpus."
-            )
-        return Listing(units_table(units), left_out)
+        return list_containers(source.root, SUFFIX)
 
     def read_unit(self, source: CorpusSource, unit: Unit) -> Iterator[RawSample | LeftOut]:
         """Yields the sample of each row; see `Reader`."""

@@ -10,10 +10,9 @@ from itertools import groupby
 from typing import Any
 
 from assets.corpora.readers.columns import PLAIN, sample_of_row
-from assets.corpora.readers.files import is_image_name, list_files
+from assets.corpora.readers.files import is_image_name, list_containers
 from assets.corpora.readers.parquet import split_of_name
 from assets.corpora.readers.reader import (
-    CorpusError,
     CorpusSource,
     LeftOut,
     Listing,
@@ -21,7 +20,6 @@ from assets.corpora.readers.reader import (
     RawSample,
     Unit,
     UnreadableUnitError,
-    units_table,
 )
 from assets.lake.lake import open_root
 
@@ -46,11 +44,7 @@ class WebDatasetReader:
 
     def list_units(self, source: CorpusSource) -> Listing:
         """Returns a unit for each tar file; see `Reader`."""
-        files, left_out = list_files(source.root)
-        units = [Unit(*file, None) for file in files if file.path.endswith(SUFFIXES)]
-        if files and not units:
-            raise CorpusError(f"{source.root} holds no tar file. Check path and reader of the corpus.")
-        return Listing(units_table(units), left_out)
+        return list_containers(source.root, *SUFFIXES)
 
     def read_unit(self, source: CorpusSource, unit: Unit) -> Iterator[RawSample | LeftOut]:
         """Yields the sample of each key; see `Reader`."""

@@ -23,7 +23,7 @@ from assets.lake.kept import (
 from assets.lake.lake import Lake
 from assets.lake.schemas import SAMPLES, TEXTS, VERDICTS
 from assets.lake.steps import MissingInputError
-from assets.reports.datasets import chosen_samples, export_samples
+from assets.reports.datasets import OtherExportError, chosen_samples, export_samples
 from models.common.progress import silent
 from orchestration.profile import load_profile
 
@@ -155,6 +155,12 @@ def test_what_a_rule_dropped_can_be_looked_at(kept, tmp_path):
     assert pl.read_parquet(path)["rule"].to_list() == ["identity"]
     with pytest.raises(MissingInputError, match="No sample fits"):
         export_samples(kept, tmp_path / "out", "hf", which="kept", rule="blur", progress=silent)
+
+
+def test_an_export_does_not_take_the_files_of_another_one_for_its_own(kept, tmp_path):
+    export_samples(kept, tmp_path, "hf", which="kept", rule=None, progress=silent)
+    with pytest.raises(OtherExportError, match="--to"):
+        export_samples(kept, tmp_path, "hf", which="dropped", rule=None, progress=silent)
 
 
 def test_a_home_without_filtered_pairs_says_what_to_run(lake, tmp_path):

@@ -197,5 +197,15 @@ def test_copying_a_corpus_makes_nothing_new(corpus, lake, tmp_path):
     assert all(table.equals(again) for table, again in zip(first, ingest(lake, corpus), strict=True))
 
 
+def test_an_instruction_of_equal_length_is_another_one(lake, tmp_path):
+    """Its file has another time and the same size, as after a copy: what it says decides."""
+    pair = Corpus(tmp_path / "pairs", "pairs")
+    ingest(lake, pair)
+    (pair.root / "x/one.txt").write_text("make it cyan\n")
+    _, _, texts = ingest(lake, pair)
+    assert "make it cyan" in texts["text"].to_list()
+    assert "make it blue" not in texts["text"].to_list()
+
+
 def test_pictures_differ():
     assert len({picture(number) for number in range(20)}) == 20

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from assets.corpora.config import ColumnsConfig
+from assets.corpora.config import ColumnsConfig, CorpusConfig
 from assets.corpora.readers.folder import FolderReader
 from assets.corpora.readers.reader import CorpusSource, RawSample, Unit
 
@@ -81,3 +81,13 @@ def test_columns_may_have_any_name(tmp_path):
     (sample,) = samples(source._replace(columns=columns)).values()
     assert (sample.texts[0].text, sample.license) == ("x", "MIT")
     assert (sample.category, sample.subcategory) == ("nature", "animals")
+
+
+def test_sources_that_do_not_fit_the_reader_are_refused():
+    columns = {"target": "b", "sources": ["a"]}
+    with pytest.raises(ValueError, match="reader pairs"):
+        CorpusConfig.model_validate(
+            {"name": "c", "path": "c", "reader": "folder", "license": "-", "columns": columns}
+        )
+    with pytest.raises(ValueError, match=r"columns\.sources"):
+        CorpusConfig.model_validate({**entry, "reader": "pairs", "columns": {"target": "b"}})
