@@ -207,6 +207,7 @@ def test_forgetting_a_corpus_takes_what_was_ingested_from_it(lake: Lake):
     made = ["records/c-0000.parquet", "samples/raw/c-0000.parquet", "images/c-0000/shard-000.parquet"]
     made += [
         "probes/c-0000.parquet",
+        "probes/c-0000.units.parquet",
         "batches/c-0000.parquet",
         "manifests/raw_images/c-0000.json",
         "previews/raw_images/c-0000.jpg",

@@ -84,10 +84,10 @@ def test_columns_may_have_any_name(tmp_path):
 
 
 def test_sources_that_do_not_fit_the_reader_are_refused():
-    columns = {"target": "b", "sources": ["a"]}
+    entry = {"name": "c", "path": "c", "license": "-"}
     with pytest.raises(ValueError, match="reader pairs"):
         CorpusConfig.model_validate(
-            {"name": "c", "path": "c", "reader": "folder", "license": "-", "columns": columns}
+            {**entry, "reader": "folder", "columns": {"target": "b", "sources": ["a"]}}
         )
     with pytest.raises(ValueError, match=r"columns\.sources"):
         CorpusConfig.model_validate({**entry, "reader": "pairs", "columns": {"target": "b"}})
